@@ -1,0 +1,44 @@
+# `make demo` shows the main job, `make test` checks everything. Both need only Python 3.11 or newer and make.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+
+.PHONY: demo test lint types layers codegen-check pytest sdk clean
+
+demo: .venv/.runtime
+	$(BIN)/deluge-sync demo --output results.jsonl
+
+test: lint types layers codegen-check pytest
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.dev
+	$(BIN)/mypy
+
+layers: .venv/.dev
+	$(BIN)/lint-imports
+
+codegen-check: .venv/.dev
+	$(BIN)/python -m codegen --check
+
+pytest: .venv/.dev
+	$(BIN)/pytest
+
+# Regenerate deluge_sync/sdk/<provider>/ after a change of schemas/ or codegen/.
+sdk: .venv/.dev
+	$(BIN)/python -m codegen
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.runtime: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+.venv/.dev: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@ .venv/.runtime

@@ -1,0 +1,127 @@
+"""The exceptions this package raises. Imports nothing, so that every module may import it.
+
+A prompt that fails is not an exception: it is an `APIResponse` with `is_error=True`. What is raised is wrong use.
+
+    DelugeError
+    ├── ConfigError (ValueError)              a setting, argument or environment that cannot work
+    │   ├── UnknownModelError                 the name is in no registry
+    │   └── MissingKeyError                   the model needs an API key and none was found
+    ├── RequestTooLargeError (ValueError)     one request exceeds the whole per-minute budget
+    ├── ClientClosedError (RuntimeError)      the client or limiter was closed
+    ├── TransportError (ConnectionError)      no complete reply arrived
+    │   └── DeadlineExceededError (TimeoutError)   ... because the time was up
+    ├── ApiStatusError                        a direct SDK call was answered with an error status
+    └── ReplyFormatError (ValueError)         a direct SDK call was answered with something unreadable
+
+    Interrupted (KeyboardInterrupt)           Ctrl-C; carries the answers that had arrived
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "ApiStatusError",
+    "ClientClosedError",
+    "ConfigError",
+    "DeadlineExceededError",
+    "DelugeError",
+    "Interrupted",
+    "MissingKeyError",
+    "ReplyFormatError",
+    "RequestTooLargeError",
+    "TransportError",
+    "TransportKind",
+    "UnknownModelError",
+]
+
+TransportKind = Literal["connect", "timeout", "broken", "tls", "too_large", "cancelled"]
+
+
+class DelugeError(Exception):
+    """Ancestor of every exception this package raises on purpose."""
+
+
+class ConfigError(DelugeError, ValueError):
+    """A setting or an argument cannot work; the message names it and its value."""
+
+
+class UnknownModelError(ConfigError):
+    """No registered model has this name. `suggestions` holds the nearest names, best first."""
+
+    def __init__(self, model_name: str, suggestions: Sequence[str] = ()) -> None:
+        self.model_name = model_name
+        self.suggestions = tuple(suggestions)
+        hint = f"; did you mean {' or '.join(repr(name) for name in self.suggestions)}?" if self.suggestions else ""
+        super().__init__(f"unknown model {model_name!r}{hint} (register_model adds one; base_url= needs none)")
+
+
+class MissingKeyError(ConfigError):
+    """The model needs an API key and the environment variable `env_var` is not set."""
+
+    def __init__(self, model_name: str, env_var: str) -> None:
+        self.model_name = model_name
+        self.env_var = env_var
+        super().__init__(f"no API key for model {model_name!r}: set the environment variable {env_var}")
+
+
+class RequestTooLargeError(DelugeError, ValueError):
+    """One request needs more than a whole minute's budget, so no wait would help."""
+
+    def __init__(self, what: str, needed: float, budget: float) -> None:
+        self.what = what
+        self.needed = needed
+        self.budget = budget
+        super().__init__(f"the request needs {needed:,.0f} {what}, more than the limit of {budget:,.0f} a minute")
+
+
+class ClientClosedError(DelugeError, RuntimeError):
+    """The client, or the limiter it shares, was closed before this call."""
+
+
+class TransportError(DelugeError, ConnectionError):
+    """A request was not answered by a complete HTTP reply.
+
+    `kind` says where it broke; `may_have_been_processed` is False only where it is certain that the provider never
+    had the whole request (refused connection, unknown host, failed TLS handshake).
+    """
+
+    def __init__(self, kind: TransportKind, message: str, *, may_have_been_processed: bool) -> None:
+        self.kind: TransportKind = kind
+        self.may_have_been_processed = may_have_been_processed
+        super().__init__(message)
+
+
+class DeadlineExceededError(TransportError, TimeoutError):
+    """The total time of one attempt was up: connecting, sending and every byte of the reply included."""
+
+    def __init__(self, message: str, *, may_have_been_processed: bool) -> None:
+        super().__init__("timeout", message, may_have_been_processed=may_have_been_processed)
+
+
+class ApiStatusError(DelugeError):
+    """A direct SDK call got an error status. `body` is the parsed JSON of the reply, or its text."""
+
+    def __init__(self, status: int, body: Any) -> None:
+        self.status = status
+        self.body = body
+        super().__init__(f"the provider answered with status {status}: {str(body)[:500]}")
+
+
+class ReplyFormatError(DelugeError, ValueError):
+    """A direct SDK call got a reply that is not the document its endpoint promises."""
+
+
+class Interrupted(KeyboardInterrupt):  # noqa: N818  (named like its parent: it is no error)
+    """Ctrl-C while prompts were running. Not a `DelugeError`, so that `except Exception` does not swallow it.
+
+    `responses` has one entry per prompt in the prompts' order; None where no answer had arrived.
+    """
+
+    def __init__(self, responses: Sequence[Any]) -> None:
+        self.responses = list(responses)
+        finished = sum(response is not None for response in self.responses)
+        super().__init__(f"interrupted with {finished} of {len(self.responses)} answers; they are in .responses")
