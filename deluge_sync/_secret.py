@@ -10,7 +10,8 @@ __all__ = ["Secret"]
 class Secret:
     """Holds one API key. Printing, formatting and logging it show `***`; pickling and copying it are refused.
 
-    Only `reveal()` gives the text, and only `_http` calls it, when the request leaves.
+    Only `reveal()` gives the text. Adapters call it to put a scheme before it, in a new `Secret`; `_http` calls it
+    when the request leaves.
     """
 
     __slots__ = ("_text",)

@@ -115,7 +115,7 @@ class ReplyFormatError(DelugeError, ValueError):
     """A direct SDK call got a reply that is not the document its endpoint promises."""
 
 
-class Interrupted(KeyboardInterrupt):  # noqa: N818  (named like its parent: it is no error)
+class Interrupted(KeyboardInterrupt):
     """Ctrl-C while prompts were running. Not a `DelugeError`, so that `except Exception` does not swallow it.
 
     `responses` has one entry per prompt in the prompts' order; None where no answer had arrived.

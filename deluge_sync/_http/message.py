@@ -1,0 +1,32 @@
+"""The two values that cross the wire: what goes out and what comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from deluge_sync._secret import Secret
+
+__all__ = ["HttpReply", "HttpRequest"]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One request, complete. A header value may be a `Secret`; it is revealed only when the request is sent."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str | Secret]
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """One complete reply. Header names are lower-case, `body` is decompressed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
