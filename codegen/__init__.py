@@ -1,0 +1,8 @@
+"""Makes `deluge_sync/sdk/<provider>/` from `schemas/<provider>.yaml`. A tool of the repository, not of the package.
+
+`python -m codegen` is its only door. The way of a schema through it:
+
+    schemas/x.yaml -> document (read, refuse) -> opening (pure) -> models, endpoints (text) -> package (files, check)
+
+`drift` takes another way: it compares the schema, before it is opened, with what the provider publishes.
+"""

@@ -1,0 +1,97 @@
+"""Turns an opened document into the text of `models.py`, by datamodel-code-generator.
+
+The generator runs in a process of its own: it warns, formats and imports as it likes, and its version is pinned.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from copy import deepcopy
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from codegen.document import SchemaError, components
+
+if TYPE_CHECKING:
+    from codegen.document import Document, Node
+
+__all__ = ["GENERATOR", "generator_version", "render_models"]
+
+GENERATOR = "datamodel-code-generator"
+OPTIONS = (
+    "--base-class=deluge_sync.sdk._base.Model",
+    "--disable-timestamp",
+    "--enum-field-as-literal=all",
+    "--formatters=builtin",
+    "--ignore-pyproject",
+    "--input-file-type=openapi",
+    "--strict-refs",
+    "--target-python-version=3.11",
+    "--use-annotated",
+    "--use-double-quotes",
+    "--use-exact-imports",
+    "--use-one-literal-as-default",
+    "--use-schema-description",
+    "--use-single-line-docstring",
+    "--use-type-alias",
+)
+
+
+def generator_version() -> str:
+    """The installed version of the generator."""
+    return version(GENERATOR)
+
+
+def render_models(opened: Document, header: str) -> str:
+    """The text of `models.py` for an opened document, below `header`.
+
+    Raises:
+        SchemaError: the generator refuses the document.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        source, target = Path(scratch, "schema.yaml"), Path(scratch, "models.py")
+        source.write_text(yaml.dump(_documented(opened), Dumper=_PlainDumper, sort_keys=False), "utf-8")
+        _generate("--input", str(source), "--output", str(target), "--custom-file-header", header)
+        return target.read_text("utf-8")
+
+
+def _generate(*arguments: str) -> None:
+    command = [sys.executable, "-m", "datamodel_code_generator", *OPTIONS, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SchemaError(f"{GENERATOR} refuses the schema: {done.stderr.strip()}")
+
+
+def _documented(opened: Document) -> Document:
+    """`opened` with the descriptions of fields moved into the docstring of their class.
+
+    The generator would write each of them as an argument of a Field, which costs time at every import.
+    """
+    result = deepcopy(opened)
+    for schema in components(result).values():
+        notes = {name: field.pop("description") for name, field in _fields(schema).items() if "description" in field}
+        if notes:
+            schema["description"] = _docstring(schema.get("description"), notes)
+    return result
+
+
+def _fields(schema: Node) -> dict[str, Node]:
+    fields: dict[str, Node] = schema.get("properties", {})
+    return fields
+
+
+def _docstring(summary: str | None, notes: dict[str, str]) -> str:
+    lines = [f"    {name}: {note}" for name, note in notes.items()]
+    return "\n".join([*([summary, ""] if summary else []), "Attributes:", *lines])
+
+
+class _PlainDumper(yaml.SafeDumper):
+    """Writes a node that stands in two places twice, instead of as an anchor."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        return True
