@@ -1,0 +1,28 @@
+"""The provider's tokenizer: a token is a run of four characters, the last one of a text may be shorter.
+
+Crude on purpose. It is near what real tokenizers give for English, needs no vocabulary, and its tokens joined are the
+text again, so that cutting, streaming and log-probabilities all agree with the counts.
+"""
+
+from __future__ import annotations
+
+__all__ = ["CHARS_PER_TOKEN", "count_tokens", "cut_tokens", "split_tokens"]
+
+CHARS_PER_TOKEN = 4
+
+
+def count_tokens(text: str) -> int:
+    """How many tokens `text` has: a quarter of its characters, rounded up."""
+    return -(-len(text) // CHARS_PER_TOKEN)
+
+
+def split_tokens(text: str) -> list[str]:
+    """The tokens of `text`, in order."""
+    return [text[start : start + CHARS_PER_TOKEN] for start in range(0, len(text), CHARS_PER_TOKEN)]
+
+
+def cut_tokens(text: str, limit: int | None) -> tuple[str, bool]:
+    """The first `limit` tokens of `text`, and whether that is less than all of it. None: no limit."""
+    if limit is None or count_tokens(text) <= limit:
+        return text, False
+    return text[: limit * CHARS_PER_TOKEN], True
