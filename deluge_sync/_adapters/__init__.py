@@ -1,0 +1,1 @@
+"""One module per wire format, and the classification of failures that all of them share."""
