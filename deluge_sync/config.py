@@ -1,0 +1,77 @@
+"""What a user configures about one model call. Knows no client, no model and no wire format.
+
+`LLMClient` makes one `SamplingParams` per model out of its own arguments, or takes the ones it is given; an adapter
+reads them when it builds a request. Whether a model takes a parameter at all is the registry's business.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from deluge_sync.errors import ConfigError
+
+__all__ = ["ReasoningEffort", "SamplingParams"]
+
+ReasoningEffort = Literal["low", "medium", "high", "minimal", "none"]
+
+
+class SamplingParams(BaseModel):
+    """How a model shall answer: a checked, unchangeable value.
+
+    It is frozen because workers read it while other prompts run and caches use it as a key: a field set half-way
+    would answer some prompts with the old value under the new one's name. `replace` gives a changed copy. Equal
+    content is equal and has the same hash.
+
+    temperature: 0 or more; 0 is as repeatable as the model can be.
+    top_p: above 0, at most 1.
+    json_mode: ask for one JSON object as the answer.
+    max_new_tokens: upper bound of the answer, reasoning included.
+    reasoning_effort: None leaves it to the model.
+    logprobs, top_logprobs: log-probabilities of the answer's tokens, and of up to 20 alternatives at each.
+    strict_tools: ask the provider to hold tool arguments to their schema where it can.
+
+    Raises:
+        ConfigError: a field is unknown or its value cannot work; the message names it and its value.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    json_mode: bool = False
+    max_new_tokens: Annotated[int, Field(gt=0)] = 2_048
+    reasoning_effort: ReasoningEffort | None = None
+    logprobs: bool = False
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    strict_tools: bool = True
+
+    if not TYPE_CHECKING:  # type checkers see the fields as arguments; this only turns pydantic's error into ours
+
+        def __init__(self, **values: Any) -> None:
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise ConfigError(_describe(error)) from error
+
+    @model_validator(mode="after")
+    def _alternatives_need_logprobs(self) -> Self:
+        if self.top_logprobs is not None and not self.logprobs:
+            raise ValueError("top_logprobs needs logprobs=True")
+        return self
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with these fields changed, checked like a new one (`model_copy(update=...)` checks nothing)."""
+        return type(self)(**{**self.model_dump(), **changes})
+
+
+def _describe(error: ValidationError) -> str:
+    """Every complaint in one line: `max_new_tokens=0: input should be greater than 0; ...`."""
+    return "; ".join(_complaint(item["loc"], item["input"], item["msg"]) for item in error.errors())
+
+
+def _complaint(location: tuple[int | str, ...], value: object, message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    text = text[:1].lower() + text[1:]
+    return f"{location[0]}={value!r}: {text}" if location else text

@@ -1,0 +1,210 @@
+"""A prompt: messages in order, and which model answered last. Everything a user may pass as a prompt becomes one.
+
+It sends nothing, reads no file and fetches no URL. The formats are in `dialects`; this is where they are called.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MethodType
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeAlias, TypeGuard
+
+from deluge_sync.errors import ConfigError
+from deluge_sync.prompt import tokens
+from deluge_sync.prompt.dialects import log as log_dialect
+from deluge_sync.prompt.dialects import openai_chat
+from deluge_sync.prompt.message import Message
+
+__all__ = ["Conversation", "Prompt", "is_message_list", "to_conversation"]
+
+P = ParamSpec("P")
+
+
+class _Answer(Protocol):
+    """What `with_response` needs of an `APIResponse`, which lives one floor higher."""
+
+    @property
+    def content(self) -> Message | None: ...
+    @property
+    def model_internal(self) -> str: ...
+    @property
+    def error_message(self) -> str | None: ...
+
+
+class _opens_or_appends(Generic[P]):  # noqa: N801  (used as a decorator)
+    """A method that works on the class too, where it begins a new conversation: `Conversation.user("Hi").ai("Ho")`."""
+
+    def __init__(self, append: Callable[Concatenate[Conversation, P], Conversation]) -> None:
+        self._append = append
+        self.__doc__ = append.__doc__
+
+    def __get__(self, instance: Conversation | None, owner: type[Conversation]) -> Callable[P, Conversation]:
+        return MethodType(self._append, owner() if instance is None else instance)
+
+
+@dataclass(slots=True)
+class Conversation:
+    """Messages in order. The building methods change this conversation and return it, so that they chain.
+
+    `model_used` is the registry id of the model that answered last, or None. Two conversations are equal when both
+    are; `fingerprint` looks at the messages only. Not for use by two threads while one of them changes it.
+    """
+
+    messages: list[Message] = field(default_factory=list)
+    model_used: str | None = None
+
+    def __post_init__(self) -> None:
+        self.messages = [_checked(message) for message in self.messages]
+
+    @_opens_or_appends
+    def system(self, text: str) -> Conversation:
+        """Append a system message; on the class: begin with one. So with `user` and `ai`."""
+        return self.add(Message.system(text))
+
+    @_opens_or_appends
+    def user(self, text: str) -> Conversation:
+        """Append a user message; on the class: begin with one."""
+        return self.add(Message.user(text))
+
+    @_opens_or_appends
+    def ai(self, text: str) -> Conversation:
+        """Append an assistant message; on the class: begin with one."""
+        return self.add(Message.ai(text))
+
+    def add(self, message: Message) -> Conversation:
+        """Append the message itself, not a copy."""
+        self.messages.append(_checked(message))
+        return self
+
+    with_message = add
+
+    def with_response(self, response: _Answer) -> Conversation:
+        """Append a copy of the answer and remember its model.
+
+        Raises:
+            ConfigError: the response has no content, because its prompt failed.
+        """
+        if response.content is None:
+            raise ConfigError(f"the response has no content to add; its error: {response.error_message}")
+        self.model_used = response.model_internal
+        return self.add(response.content.copy())
+
+    def with_tool_result(self, tool_call_id: str, result: Any, *, is_error: bool = False) -> Conversation:
+        """Append what a tool gave back. Results in a row, of calls made in parallel, collect in one message."""
+        if not self.messages or self.messages[-1].role != "tool":
+            self.add(Message("tool"))
+        self.messages[-1].with_tool_result(tool_call_id, result, is_error=is_error)
+        return self
+
+    def __iter__(self) -> Iterator[Message]:
+        return iter(self.messages)
+
+    def __len__(self) -> int:
+        return len(self.messages)
+
+    def __getitem__(self, index: int) -> Message:
+        return self.messages[index]
+
+    def copy(self) -> Conversation:
+        """A conversation that can be changed, its messages included, without changing this one."""
+        return Conversation([message.copy() for message in self.messages], self.model_used)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 in hex of everything the messages say: equal for equal messages, on every machine and version."""
+        written = [log_dialect.dump_message(message) for message in self.messages]
+        return hashlib.sha256(json.dumps(written, sort_keys=True, separators=(",", ":")).encode("ascii")).hexdigest()
+
+    def count_tokens(self, max_new_tokens: int = 0, img_tokens: int = 85) -> int:
+        """Estimated input tokens, plus `max_new_tokens` for the answer. An image counts as `img_tokens`."""
+        return tokens.estimate_message_tokens(self.messages, img_tokens=img_tokens) + max_new_tokens
+
+    def to_openai(self) -> list[dict[str, Any]]:
+        """The messages of an OpenAI chat completion request; `dialects.openai_chat` says how they are written."""
+        return openai_chat.dump_messages(self.messages)
+
+    @classmethod
+    def from_openai_chat(cls, messages: Iterable[Mapping[str, Any]]) -> Conversation:
+        """The conversation of an OpenAI chat completion request. Only data: nothing is read or fetched.
+
+        Raises:
+            ConfigError: a message is not of that form; the text names it by its place, from 0.
+        """
+        return cls(openai_chat.load_messages(messages))
+
+    def to_log(self) -> dict[str, Any]:
+        """The whole conversation as JSON-ready values for storage: versioned and without loss."""
+        return {
+            "version": log_dialect.VERSION,
+            "model_used": self.model_used,
+            "messages": [log_dialect.dump_message(message) for message in self.messages],
+        }
+
+    @classmethod
+    def from_log(cls, stored: Mapping[str, Any]) -> Conversation:
+        """The conversation that `to_log` stored.
+
+        Raises:
+            ConfigError: it is not of that form, or of a later version.
+        """
+        if "messages" not in stored:
+            raise ConfigError(f"not a stored conversation: {stored!r:.80}")
+        if stored.get("version") != log_dialect.VERSION:
+            raise ConfigError(
+                f"a stored conversation of version {stored.get('version')!r}; this reads version {log_dialect.VERSION}"
+            )
+        messages = [log_dialect.load_message(message) for message in stored["messages"]]
+        return cls(messages, stored.get("model_used"))
+
+
+Prompt: TypeAlias = str | Message | Conversation | list[Message] | list[dict[str, Any]]
+
+
+def to_conversation(prompt: Any) -> Conversation:
+    """The conversation that a prompt stands for: the same object for a Conversation, a new one for all else.
+
+    A text is one user message. A list is one conversation, of `Message`s or of dicts in OpenAI's form.
+
+    Raises:
+        ConfigError: the prompt is nothing of that, or empty; the text says where and what.
+    """
+    conversation = _to_conversation(prompt)
+    if not conversation.messages:
+        raise ConfigError("the prompt has no messages")
+    return conversation
+
+
+def is_message_list(value: object) -> TypeGuard[list[Any]]:
+    """Whether a value is one prompt written as a list, told by its first item, rather than a list of prompts."""
+    if not isinstance(value, list) or not value:
+        return False
+    return isinstance(value[0], Message) or (isinstance(value[0], Mapping) and "role" in value[0])
+
+
+def _to_conversation(prompt: Any) -> Conversation:
+    if isinstance(prompt, Conversation):
+        return prompt
+    if isinstance(prompt, str):
+        return Conversation([Message.user(prompt)])
+    if isinstance(prompt, Message):
+        return Conversation([prompt])
+    if isinstance(prompt, list | tuple):
+        if all(isinstance(item, Message) for item in prompt):
+            return Conversation(list(prompt))
+        return Conversation.from_openai_chat(prompt)
+    raise ConfigError(
+        f"a prompt is a text, a Message, a Conversation or a list of messages, not {type(prompt).__name__}: "
+        f"{prompt!r:.80}"
+    )
+
+
+def _checked(message: object) -> Message:
+    if not isinstance(message, Message):
+        raise ConfigError(
+            f"a conversation holds Messages, not {type(message).__name__}; "
+            "Conversation.from_openai_chat reads dicts in OpenAI's form"
+        )
+    return message

@@ -1,0 +1,184 @@
+"""What the user gets for one prompt: plain data that looks nothing up and computes no price.
+
+The engine fills it in once, when the prompt is finished; `postprocess`, caches and the journal read and store it.
+Nothing here imports pydantic, so that a result file can be read cheaply; only `from_dict` loads the settings' class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from deluge_sync.errors import ConfigError
+from deluge_sync.prompt import Conversation
+from deluge_sync.prompt.dialects import log as log_dialect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from deluge_sync.config import SamplingParams
+    from deluge_sync.prompt import Message, ToolCall
+
+__all__ = ["APIResponse", "Usage"]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one answer, as the provider counted them. The four counts do not overlap.
+
+    input_tokens: fresh input only; what was read from or written to the provider's prompt cache is counted apart.
+    output_tokens: the answer, reasoning included.
+    """
+
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """All tokens, each counted once."""
+        return self.input_tokens + self.output_tokens + self.cache_read_tokens + self.cache_write_tokens
+
+    @property
+    def has_cache_hit(self) -> bool:
+        """The provider read at least one token from its prompt cache."""
+        return self.cache_read_tokens > 0
+
+    def __add__(self, other: Usage) -> Usage:
+        """The sum of both; add many with `sum(usages, Usage(0, 0))`."""
+        if not isinstance(other, Usage):
+            return NotImplemented
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cache_read_tokens + other.cache_read_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
+        )
+
+
+@dataclass(slots=True)
+class APIResponse:
+    """The answer to one prompt, or why there is none. Not for use by two threads while one of them changes it.
+
+    id: the prompt's number in its run.
+    model_internal, model_external: our registry id, and the name the provider answered with.
+    status_code: of the last HTTP reply; None when none came.
+    is_error, error_kind, error_message: a failed prompt is told here, never raised.
+    usage: None when the provider told nothing.
+    content: the assistant's message; may be there on an error too, when part of an answer came.
+    cost: US dollars; None when a price is unknown, which is not the same as 0.
+    cache_hit: the provider's prompt cache; local_cache_hit: the client's own cache, so nothing was sent or paid.
+    attempts: HTTP requests sent for it. latency_s: from the first of them to the end of the last.
+    """
+
+    id: int
+    model_internal: str
+    prompt: Conversation
+    sampling_params: SamplingParams
+    status_code: int | None
+    is_error: bool | None
+    error_message: str | None
+    usage: Usage | None = None
+    content: Message | None = None
+    thinking: str | None = None
+    model_external: str | None = None
+    region: str | None = None
+    logprobs: list[Any] | None = None
+    finish_reason: str | None = None
+    cost: float | None = None
+    cache_hit: bool = False
+    local_cache_hit: bool = False
+    retry_with_different_model: bool | None = False
+    give_up_if_no_other_models: bool | None = False
+    response_id: str | None = None
+    raw_response: dict[str, Any] | None = None
+    error_kind: str | None = None
+    attempts: int = 0
+    latency_s: float | None = None
+
+    @property
+    def completion(self) -> str | None:
+        """The first text of the answer, or None."""
+        return self.content.completion if self.content is not None else None
+
+    @property
+    def text(self) -> str:
+        """All texts of the answer in a row; empty when there are none."""
+        return self.content.text if self.content is not None else ""
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The tool calls of the answer, in the model's order."""
+        return self.content.tool_calls if self.content is not None else []
+
+    @property
+    def input_tokens(self) -> int | None:
+        """`usage.input_tokens`, or None without usage; so with the three below."""
+        return self.usage.input_tokens if self.usage is not None else None
+
+    @property
+    def output_tokens(self) -> int | None:
+        return self.usage.output_tokens if self.usage is not None else None
+
+    @property
+    def cache_read_tokens(self) -> int | None:
+        return self.usage.cache_read_tokens if self.usage is not None else None
+
+    @property
+    def cache_write_tokens(self) -> int | None:
+        return self.usage.cache_write_tokens if self.usage is not None else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field as JSON-ready values; `from_dict` makes an equal response of it."""
+        plain: dict[str, Any] = {name: getattr(self, name) for name in _FIELD_NAMES}
+        plain["prompt"] = self.prompt.to_log()
+        plain["sampling_params"] = self.sampling_params.model_dump(mode="json")
+        plain["usage"] = asdict(self.usage) if self.usage is not None else None
+        plain["content"] = log_dialect.dump_message(self.content) if self.content is not None else None
+        return plain
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> APIResponse:
+        """The response that `to_dict` stored, its cost as it was. Fields of a later version are passed over.
+
+        Raises:
+            ConfigError: a field without default is missing, or one cannot be read; the message names it.
+        """
+        missing = [name for name in _REQUIRED if name not in stored]
+        if missing:
+            raise ConfigError(f"not a stored response: it lacks {', '.join(missing)}")
+        known = {name: stored[name] for name in _FIELD_NAMES if name in stored}
+        return cls(**{name: _load(name, value) for name, value in known.items()})
+
+
+_FIELD_NAMES = tuple(field.name for field in fields(APIResponse))
+_REQUIRED = _FIELD_NAMES[:7]
+
+
+def _load(name: str, value: Any) -> Any:
+    reader = _READERS.get(name)
+    if reader is None or value is None:
+        return value
+    try:
+        return reader(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"not a stored response: {name} cannot be read ({error})") from error
+
+
+def _read_sampling_params(stored: Mapping[str, Any]) -> SamplingParams:
+    from deluge_sync.config import SamplingParams  # imports pydantic, which plain reading of results does not need
+
+    return SamplingParams(**stored)
+
+
+def _read_usage(stored: Mapping[str, Any]) -> Usage:
+    return Usage(**{field.name: stored[field.name] for field in fields(Usage) if field.name in stored})
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "prompt": Conversation.from_log,
+    "sampling_params": _read_sampling_params,
+    "usage": _read_usage,
+    "content": log_dialect.load_message,
+}

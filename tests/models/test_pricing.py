@@ -1,0 +1,88 @@
+"""Prices worked out by hand: dollars per million tokens times tokens, divided by a million."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from deluge_sync.models import Model, cost_usd, get_model
+from deluge_sync.response import Usage
+
+MODEL = Model(
+    id="m",
+    name="m",
+    provider="acme",
+    api_base="https://api.acme.example/v1",
+    input_cost=2.0,
+    cached_input_cost=0.5,
+    cache_write_cost=2.5,
+    output_cost=8.0,
+    tier_costs={"flex": (1.0, 4.0), "priority": (3.5, 14.0), "batch": (1.0, None)},
+)
+
+
+@pytest.mark.parametrize(
+    ("usage", "cost"),
+    [
+        (Usage(1_000_000, 0), 2.0),
+        (Usage(0, 1_000_000), 8.0),
+        (Usage(0, 0, cache_read_tokens=1_000_000), 0.5),
+        (Usage(0, 0, cache_write_tokens=1_000_000), 2.5),
+        (Usage(1000, 500, 2000, 400), 0.008),  # (2,000 + 4,000 + 1,000 + 1,000) / 1e6
+        (Usage(0, 0), 0.0),
+    ],
+)
+def test_every_token_is_counted_once_at_its_price(usage: Usage, cost: float) -> None:
+    assert cost_usd(MODEL, usage) == pytest.approx(cost)
+
+
+def test_an_unknown_cached_price_is_the_full_one() -> None:
+    model = replace(MODEL, cached_input_cost=None, cache_write_cost=None)
+    assert cost_usd(model, Usage(0, 0, 1_000_000, 1_000_000)) == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize("missing", ["input_cost", "output_cost"])
+def test_an_unknown_price_makes_the_cost_unknown(missing: str) -> None:
+    assert cost_usd(replace(MODEL, **{missing: None}), Usage(10, 10)) is None  # type: ignore[arg-type]
+
+
+def test_a_price_that_is_not_needed_may_be_unknown() -> None:
+    assert cost_usd(replace(MODEL, output_cost=None), Usage(1_000_000, 0)) == pytest.approx(2.0)
+
+
+def test_a_model_without_prices_costs_nothing_known_even_for_no_tokens() -> None:
+    assert cost_usd(replace(MODEL, input_cost=None, output_cost=None), Usage(0, 0)) is None
+
+
+def test_a_free_model_costs_zero() -> None:
+    free = replace(MODEL, input_cost=0, output_cost=0, cached_input_cost=None, cache_write_cost=None)
+    assert cost_usd(free, Usage(5, 5, 5, 5)) == 0
+
+
+@pytest.mark.parametrize(
+    ("tier", "cost"),
+    [
+        (None, 10.0),
+        ("default", 10.0),
+        ("auto", 10.0),
+        ("flex", 5.0),
+        ("priority", 17.5),
+        ("batch", None),  # its output price is unknown
+        ("scale", None),  # a tier without prices
+    ],
+)
+def test_a_service_tier_has_its_own_price(tier: str | None, cost: float | None) -> None:
+    # Whole dollars and halves of a million tokens each, so the floats are exact.
+    assert cost_usd(MODEL, Usage(1_000_000, 1_000_000), service_tier=tier) == cost
+
+
+def test_cached_tokens_follow_the_tier() -> None:
+    # OpenAI's priority price of gpt-4.1 is 3.50 in and 0.875 cached, against 2.00 and 0.50.
+    usage = Usage(0, 0, cache_read_tokens=1_000_000)
+    assert cost_usd(get_model("gpt-4.1"), usage, service_tier="priority") == pytest.approx(0.875)
+
+
+def test_a_real_model() -> None:
+    # gpt-4.1-mini: 0.40 in, 0.10 cached, 1.60 out: 1,000 * 0.4 + 1,000 * 0.1 + 500 * 1.6 = 1,300
+    assert cost_usd(get_model("gpt-4.1-mini"), Usage(1000, 500, 1000)) == pytest.approx(0.0013)
