@@ -33,7 +33,8 @@ class Extras:
     output_schema: Any = None
     cache_pattern: str | None = None
     service_tier: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Added to the request, in the place of ours of the same name. May hold keys, so no `repr` shows them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,74 @@
+"""Keeps a provider in trouble from being hammered. Pure arithmetic: time is an argument, the caller holds a lock.
+
+Two things are watched for each key, after botocore's retry quota:
+
+- A purse pays for retries: each costs, each answer pays back a little. While it can pay, retries go out at their time.
+- When it cannot, and one request after another has failed, the provider counts as *down*. Then nothing is sent but
+  single probes, with growing pauses, until one is answered. A provider that fails often but not always is not down.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+__all__ = ["Brake"]
+
+_PURSE = 500
+_FAILURES_IN_A_ROW = 10
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 5.0
+
+
+class Brake:
+    """Whether requests may be sent with one key."""
+
+    __slots__ = ("_failures", "_pause_s", "_purse", "down_since", "opens_at")
+
+    def __init__(self) -> None:
+        self._purse = _PURSE
+        self._failures = 0
+        self._pause_s = _FIRST_PAUSE_S
+        self.down_since: float | None = None
+        self.opens_at = -inf
+        """From when on the next request may be sent; infinity while a probe is on its way."""
+
+    @property
+    def is_down(self) -> bool:
+        """Nothing but probes may be sent."""
+        return self.down_since is not None
+
+    def sent(self) -> None:
+        """A request goes out. If the provider is down it is the probe, and nothing follows until it ends."""
+        if self.is_down:
+            self.opens_at = inf
+
+    def answered(self) -> bool:
+        """The provider answered something, be it an error of ours. Returns whether it had been down."""
+        was_down = self.is_down
+        self._failures = 0
+        self._purse = min(_PURSE, self._purse + 1)
+        self.down_since, self.opens_at, self._pause_s = None, -inf, _FIRST_PAUSE_S
+        return was_down
+
+    def failed(self, now: float, retry_cost: int) -> bool:
+        """The provider did not answer. Returns whether the request may be sent again at its own time.
+
+        If not, it waits until the provider is back, and the attempt does not count.
+        """
+        self._failures += 1
+        if self.is_down:
+            if self.opens_at == inf:
+                self._rest(now)
+            return False
+        if retry_cost <= self._purse:
+            self._purse -= retry_cost
+            return True
+        if self._failures < _FAILURES_IN_A_ROW:
+            return True
+        self.down_since = now
+        self._rest(now)
+        return False
+
+    def _rest(self, now: float) -> None:
+        self.opens_at = now + self._pause_s
+        self._pause_s = min(_LONGEST_PAUSE_S, self._pause_s * 2)

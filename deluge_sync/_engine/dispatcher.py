@@ -1,0 +1,400 @@
+"""Threads, queues and the order of things. It knows nothing of models or HTTP: what is done to a job is the handler's.
+
+The workers are daemon threads of our own, because an executor joins its threads at exit and so keeps a script alive
+for as long as its slowest call. They take turns as *leader*: the leader takes the next job and waits until the limiter
+admits it; then it hands the lead on and carries the job out itself. So jobs are admitted in the order they came, one
+thread waits however long the queue is, and there are never more threads than requests in flight, plus the leaders.
+
+Jobs are queued in lanes, one for each limiter. A job that is to be tried again is parked on a heap until it is due;
+one idle worker holds the timer for all of them. A lane whose provider is down opens only for probes (see `brake`), and
+jobs that waited for it longer than `outage_patience_s` are given up.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import threading
+from collections import deque
+from dataclasses import dataclass
+from functools import partial
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol
+
+from deluge_sync._engine.brake import Brake
+from deluge_sync._fork import start_afresh_in_child
+from deluge_sync.errors import ClientClosedError, RequestTooLargeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from deluge_sync._engine.job import Job
+    from deluge_sync._engine.limiter import LeakyBucketLimiter, Lease, Ticket
+    from deluge_sync._engine.retry import SendAgain
+
+__all__ = ["Attempted", "Dispatcher", "Handler"]
+
+log = logging.getLogger(__name__)
+
+_IDLE_S = 5.0
+_JOIN_S = 5.0
+# Jobs that failed together come back one after another, so that their provider is not knocked over again.
+_COME_BACK_PER_S = 400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """What came of one request: whether the provider answered at all, and whether the job is to be sent again."""
+
+    is_answered: bool
+    again: SendAgain | None = None
+
+
+class Handler(Protocol):
+    """What is done to a job. Called by workers, one thread at a time for any one job."""
+
+    def look_up(self, job: Job) -> bool:
+        """Whether the job could be answered without sending anything; it is then finished."""
+        ...
+
+    def plan(self, job: Job) -> float | None:
+        """The tokens to ask the limiter for, or None when the job ended without being sent."""
+        ...
+
+    def attempt(self, job: Job, lease: Lease) -> Attempted:
+        """Send the job once. It is finished unless it is to be sent again."""
+        ...
+
+    def give_up(self, job: Job, error: Exception) -> None:
+        """Finish a job that cannot be carried out: it was cancelled, is too large, or something unforeseen happened."""
+        ...
+
+    def outlast(self, job: Job, down_s: float) -> None:
+        """Finish a job whose provider has been down for longer than is waited for."""
+        ...
+
+
+class _Lane:
+    """The jobs that wait for one limiter. `has_leader` means that some worker has the first of them in hand."""
+
+    __slots__ = ("brake", "has_leader", "limiter", "ready", "waiting")
+
+    def __init__(self, limiter: LeakyBucketLimiter) -> None:
+        self.limiter = limiter
+        self.brake = Brake()
+        self.ready: deque[Job] = deque()
+        self.has_leader = False
+        self.waiting: tuple[Job, Ticket] | None = None
+
+    def opens_at(self) -> float:
+        """From when on a worker may take the lead; infinity when there is nothing to lead."""
+        return self.brake.opens_at if self.ready and not self.has_leader else inf
+
+    def patience_ends_at(self, patience_s: float) -> float:
+        """When the first job has waited too long for a provider that is down."""
+        if self.brake.down_since is None or not self.ready:
+            return inf
+        return max(self.brake.down_since, min(job.queued_at for job in self.ready)) + patience_s
+
+
+class Dispatcher:
+    """Carries out jobs on at most `max_workers` threads, besides one leader a lane. Thread-safe.
+
+    `_changed` guards every queue and counter; no job is handled while it is held.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        max_workers: int,
+        outage_patience_s: float,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._handler = handler
+        self._max_workers = max_workers
+        self._outage_patience_s = outage_patience_s
+        self._clock = clock
+        self._start_afresh()
+        start_afresh_in_child(self)
+
+    def _start_afresh(self) -> None:
+        # In a forked child: the parent's jobs stay the parent's, and its workers do not exist here.
+        self._changed = threading.Condition(threading.Lock())
+        self._lanes: dict[LeakyBucketLimiter, _Lane] = {}
+        self._unseen: deque[Job] = deque()
+        self._parked: list[tuple[float, int, Job]] = []
+        self._in_hand: set[Job] = set()
+        self._order = itertools.count()
+        self._threads: set[threading.Thread] = set()
+        self._idle = 0
+        self._coming = 0  # workers called, woken or started, that have not looked for something to do yet
+        self._alarm_at = inf  # when the earliest idle worker wakes by itself
+        self._closed = False
+
+    def submit(self, job: Job, *, look_up: bool = False) -> None:
+        """Take charge of `job`. With `look_up` the handler is first asked for an answer it has already.
+
+        Raises:
+            ClientClosedError: `close` was called.
+        """
+        with self._changed:
+            if self._closed:
+                raise ClientClosedError("the client is closed")
+            if look_up:
+                self._unseen.append(job)
+            else:
+                self._lane(job).ready.append(job)
+            self._call_a_worker()
+
+    def cancel(self, jobs: Iterable[Job]) -> None:
+        """Give up those of `jobs` that are not finished: waiting ones here and now, others by cutting them off."""
+        for job in jobs:
+            job.is_cancelled = True
+        with self._changed:
+            waiting = self._withdraw_cancelled()
+            in_hand = [job for job in self._in_hand if job.is_cancelled]
+            tickets = [
+                lane.waiting[1] for lane in self._lanes.values() if lane.waiting and lane.waiting[0].is_cancelled
+            ]
+        for ticket in tickets:
+            ticket.cancel()
+        for job in in_hand:
+            if job.leash is not None:
+                job.leash.cut("cancelled")
+        for job in waiting:
+            self._handler.give_up(job, ClientClosedError("cancelled before it was sent"))
+
+    def close(self) -> None:
+        """Give up everything that is not finished and end the threads, within some seconds whatever they do."""
+        with self._changed:
+            self._closed = True
+            everything = [*self._waiting_jobs(), *self._in_hand]
+            threads = self._threads - {threading.current_thread()}
+            self._changed.notify_all()
+        self.cancel(everything)
+        give_up_at = monotonic() + _JOIN_S
+        for thread in threads:
+            thread.join(max(0.0, give_up_at - monotonic()))
+        if any(thread.is_alive() for thread in threads):
+            log.warning("a worker is still busy %.0f s after close, probably in a callback of yours", _JOIN_S)
+
+    # --- a worker's life
+
+    def _work(self) -> None:
+        with self._changed:
+            self._arrive()
+        while (turn := self._next_turn()) is not None:
+            turn()
+
+    def _next_turn(self) -> Callable[[], None] | None:
+        """Wait for something to do. None: the thread may end."""
+        with self._changed:
+            was_called = True
+            while not self._closed:
+                turn = self._pick()
+                if turn is not None:
+                    self._call_a_worker()
+                    return turn
+                # A call that came just as the wait ran out is not lost: it has been looked for once more here.
+                if not was_called and self._next_alarm() >= self._alarm_at:
+                    break
+                was_called = self._wait()
+            self._threads.discard(threading.current_thread())
+            return None
+
+    def _handle(self, job: Job, action: Callable[[], None]) -> None:
+        """Whatever `action` raises ends the job and not the thread."""
+        try:
+            action()
+        except Exception as error:
+            log.exception("job %s ended by an unforeseen error", job.id)
+            self._handler.give_up(job, error)
+        finally:
+            with self._changed:
+                self._in_hand.discard(job)
+
+    def _look_up(self, job: Job) -> None:
+        if not self._handler.look_up(job):
+            with self._changed:
+                self._lane(job).ready.append(job)
+                self._call_a_worker()
+
+    def _carry_out(self, lane: _Lane, job: Job) -> None:
+        lease = self._lead(lane, job)
+        if lease is None:
+            return
+        with lease:
+            attempted = self._handler.attempt(job, lease)
+        self._after(lane, job, attempted)
+
+    def _lead(self, lane: _Lane, job: Job) -> Lease | None:
+        """Wait until `job` is admitted, then hand the lead on. None when the job ended instead."""
+        lease = None
+        try:
+            tokens = self._handler.plan(job)
+            lease = None if tokens is None else self._admit(lane, job, tokens)
+        except (RequestTooLargeError, ClientClosedError) as error:
+            self._handler.give_up(job, error)
+        finally:
+            with self._changed:
+                lane.has_leader, lane.waiting = False, None
+                if lease is not None:
+                    lane.brake.sent()
+                self._call_a_worker()
+        return lease
+
+    def _admit(self, lane: _Lane, job: Job, tokens: float) -> Lease:
+        ticket = lane.limiter.enter(tokens)
+        with self._changed:
+            lane.waiting = (job, ticket)
+        if job.is_cancelled:  # looked at after the ticket can be found: a canceller sets the flag first
+            ticket.cancel()
+        return ticket.wait()
+
+    def _after(self, lane: _Lane, job: Job, attempted: Attempted) -> None:
+        """Draw the consequences of an attempt for the lane and, if the job is not finished, for the job."""
+        with self._changed:
+            may_go = self._mind(lane, attempted)
+            is_over = attempted.again is None or self._closed or job.is_cancelled
+            if attempted.again is not None and not is_over:
+                self._queue_again(job, attempted.again, may_go=may_go)
+            self._call_a_worker()
+        if is_over:  # without effect on a job that is finished
+            self._handler.give_up(job, ClientClosedError("cancelled before it was sent again"))
+
+    # --- queues; `_changed` is held
+
+    def _mind(self, lane: _Lane, attempted: Attempted) -> bool:
+        """Tell the brake. Returns whether the job may be sent again at its own time."""
+        was_down = lane.brake.is_down
+        if not attempted.is_answered:
+            may_go = lane.brake.failed(self._clock(), attempted.again.cost if attempted.again else 0)
+            if lane.brake.is_down and not was_down:
+                log.warning("the provider does not answer; nothing is sent but a probe now and then")
+            return may_go
+        lane.brake.answered()
+        if was_down:
+            log.warning("the provider answers again")
+            self._come_back(lane)
+        return True
+
+    def _queue_again(self, job: Job, again: SendAgain, *, may_go: bool) -> None:
+        if may_go:
+            self._park(job, self._clock() + again.delay_s)
+        else:
+            job.attempts -= 1  # the provider is down: that is not this job's failure
+            self._lane(job).ready.append(job)
+
+    def _come_back(self, lane: _Lane) -> None:
+        """Let those that have failed before come one after another; the rest goes at the limiter's pace as always."""
+        now = self._clock()
+        failed_before = [job for job in lane.ready if job.sent]
+        lane.ready = deque(job for job in lane.ready if not job.sent)
+        for place, job in enumerate(failed_before):
+            self._park(job, now + place / _COME_BACK_PER_S)
+
+    def _park(self, job: Job, due_at: float) -> None:
+        heapq.heappush(self._parked, (due_at, next(self._order), job))
+
+    def _pick(self) -> Callable[[], None] | None:
+        now = self._clock()
+        while self._parked and self._parked[0][0] <= now:
+            job = heapq.heappop(self._parked)[2]
+            self._lane(job).ready.appendleft(job)
+        for lane in self._lanes.values():
+            if overdue := self._overdue(lane, now):
+                return overdue
+            if lane.opens_at() <= now:
+                lane.has_leader = True
+                return self._take(job := lane.ready.popleft(), partial(self._carry_out, lane, job))
+        if self._unseen:
+            return self._take(job := self._unseen.popleft(), partial(self._look_up, job))
+        return None
+
+    def _take(self, job: Job, action: Callable[[], None]) -> Callable[[], None]:
+        self._in_hand.add(job)
+        return partial(self._handle, job, action)
+
+    def _overdue(self, lane: _Lane, now: float) -> Callable[[], None] | None:
+        """End the jobs that have waited too long for a provider that is down."""
+        if lane.patience_ends_at(self._outage_patience_s) > now:
+            return None
+        down_since = lane.brake.down_since or now
+        waited_since = {job: max(down_since, job.queued_at) for job in lane.ready}
+        jobs = [job for job, since in waited_since.items() if since + self._outage_patience_s <= now]
+        lane.ready = deque(job for job, since in waited_since.items() if since + self._outage_patience_s > now)
+        return partial(self._outlast, jobs, now - down_since)
+
+    def _outlast(self, jobs: list[Job], down_s: float) -> None:
+        for job in jobs:
+            self._handler.outlast(job, down_s)
+
+    def _next_alarm(self) -> float:
+        """When something can be done that cannot be done now."""
+        alarms = [self._parked[0][0]] if self._parked else []
+        for lane in self._lanes.values():
+            alarms += (lane.opens_at(), lane.patience_ends_at(self._outage_patience_s))
+        return min(alarms, default=inf)
+
+    def _call_a_worker(self) -> None:
+        """See to it that somebody takes what can be taken now, and wakes for what can be taken later.
+
+        One at a time: whoever comes and takes something calls the next.
+        """
+        if self._coming or (not self._unseen and self._next_alarm() >= self._alarm_at):
+            return
+        if self._idle:
+            self._coming += 1
+            self._changed.notify()
+        elif len(self._threads) < self._max_workers + len(self._lanes):
+            self._start_a_worker()
+
+    def _start_a_worker(self) -> None:
+        thread = threading.Thread(target=self._work, name=f"deluge-sync-worker-{next(self._order)}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system gives no more threads: those there are go on
+            if not self._threads:
+                raise
+            return
+        self._coming += 1
+        self._threads.add(thread)
+
+    def _wait(self) -> bool:
+        """Be idle for a while. False when nothing happened for so long that the thread should end."""
+        alarm_at = self._next_alarm()
+        holds_timer = alarm_at < self._alarm_at
+        if holds_timer:
+            self._alarm_at = alarm_at
+        self._idle += 1
+        was_called = self._changed.wait(max(0.0, alarm_at - self._clock()) if holds_timer else _IDLE_S)
+        self._idle -= 1
+        self._arrive()
+        if holds_timer and self._alarm_at == alarm_at:
+            self._alarm_at = inf
+        return was_called or holds_timer
+
+    def _arrive(self) -> None:
+        # Also by one that woke by itself: better to call one worker too many than to wait for one that never comes.
+        self._coming = max(0, self._coming - 1)
+
+    def _lane(self, job: Job) -> _Lane:
+        limiter = job.route.limiter
+        return self._lanes.get(limiter) or self._lanes.setdefault(limiter, _Lane(limiter))
+
+    def _waiting_jobs(self) -> list[Job]:
+        in_lanes = [job for lane in self._lanes.values() for job in lane.ready]
+        return [*in_lanes, *self._unseen, *(job for *_, job in self._parked)]
+
+    def _withdraw_cancelled(self) -> list[Job]:
+        withdrawn = [job for job in self._waiting_jobs() if job.is_cancelled]
+        if withdrawn:
+            self._unseen = deque(job for job in self._unseen if not job.is_cancelled)
+            self._parked = [entry for entry in self._parked if not entry[2].is_cancelled]
+            heapq.heapify(self._parked)
+            for lane in self._lanes.values():
+                lane.ready = deque(job for job in lane.ready if not job.is_cancelled)
+        return withdrawn

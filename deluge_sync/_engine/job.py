@@ -1,0 +1,79 @@
+"""One prompt on its way through the engine, and the run it belongs to."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from math import inf
+from typing import TYPE_CHECKING
+
+from deluge_sync._adapters.call import Extras
+from deluge_sync._fork import start_afresh_in_child
+
+if TYPE_CHECKING:
+    from deluge_sync._adapters.failure import Failure
+    from deluge_sync._engine.pool import Route
+    from deluge_sync._http import HttpRequest, Leash
+    from deluge_sync.prompt import Conversation
+    from deluge_sync.response import APIResponse
+
+__all__ = ["Job", "Run"]
+
+
+class Run:
+    """What one call of the client has learned: which keys and models are no use for the rest of it.
+
+    Thread-safe; `_lock` guards both tables.
+    """
+
+    def __init__(self) -> None:
+        self._stopped: dict[object, Failure] = {}
+        self._start_afresh()
+        start_afresh_in_child(self)
+
+    def _start_afresh(self) -> None:
+        self._lock = threading.Lock()
+
+    def note(self, route: Route, failure: Failure) -> None:
+        """Stop what this failure shows to be of no use: the key, or the model."""
+        traits = failure.traits
+        with self._lock:
+            if traits.stops_key:
+                self._stopped.setdefault(route.key_id, failure)
+            elif traits.stops_model:
+                self._stopped.setdefault(route, failure)
+
+    def why_stopped(self, route: Route) -> Failure | None:
+        """The failure that stopped the route, or None."""
+        if not self._stopped:
+            return None
+        with self._lock:
+            return self._stopped.get(route.key_id) or self._stopped.get(route)
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One prompt until its answer is delivered. After `submit` it belongs to one thread at a time, never to two.
+
+    `attempts` are those that count towards the maximum, `refusals` the rate limits between them, `sent` all requests.
+    Times are of the engine's clock. `future` gets the `APIResponse`; it never gets an exception from a provider.
+    """
+
+    id: int
+    prompt: Conversation
+    run: Run
+    route: Route
+    extras: Extras = field(default_factory=Extras)
+    future: Future[APIResponse] = field(default_factory=Future)
+    queued_at: float = 0.0
+    deadline: float = inf
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
+    attempts: int = 0
+    refusals: int = 0
+    sent: int = 0
+    first_sent_at: float | None = None
+    request: HttpRequest | None = None
+    leash: Leash | None = None
+    is_cancelled: bool = False

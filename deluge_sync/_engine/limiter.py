@@ -1,0 +1,262 @@
+"""The limiter that threads meet: `bucket`'s arithmetic behind one lock, and a queue to wait in.
+
+Waiting is first come, first served. Nobody polls: only the first in the queue holds a timer, and it wakes the next
+when it leaves. A decision is made by the waiting thread itself, under the lock, when it has woken; nothing is granted
+to a thread that has not run yet, so a thread that is slow to wake delays the queue but cannot stall it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING, Self
+
+from deluge_sync._engine.bucket import Budget, Slot
+from deluge_sync._fork import start_afresh_in_child
+from deluge_sync.errors import ClientClosedError, ConfigError, RequestTooLargeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+__all__ = ["LeakyBucketLimiter", "Lease", "Ticket"]
+
+
+class LeakyBucketLimiter:
+    """Holds any number of threads to requests a minute, tokens a minute and a number of concurrent requests.
+
+    In no 60 s are more requests or tokens admitted than the limit says. Inside that promise requests go as early as
+    the provider is known to allow: an idle limiter lets a second's worth of requests go at once (at least 10) and a
+    minute's worth of tokens; what the provider's replies tell opens and closes that. `burst` fixes it instead, as the
+    number of requests that may go at once from idle.
+
+    None means no limit of that kind. `clock` is any monotonic clock in seconds.
+
+    Thread-safe, and meant to be shared: hand the same limiter to several clients that use the same key. `_lock` guards
+    everything; it is held for arithmetic only.
+    """
+
+    def __init__(
+        self,
+        max_requests_per_minute: float | None = None,
+        max_tokens_per_minute: float | None = None,
+        max_concurrent_requests: int | None = None,
+        *,
+        burst: float | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._clock = clock
+        self._start_afresh()
+        start_afresh_in_child(self)
+        self._paused_until = -inf
+        self._closed = False
+        now = clock()
+        self._concurrency = _positive("max_concurrent_requests", max_concurrent_requests)
+        requests_limit = _positive("max_requests_per_minute", max_requests_per_minute)
+        tokens_limit = _positive("max_tokens_per_minute", max_tokens_per_minute)
+        burst = _positive("burst", burst)
+        self._requests = None if requests_limit is None else Budget(requests_limit, now, fixed_burst=burst)
+        self._tokens = None if tokens_limit is None else Budget(tokens_limit, now, idle_burst=tokens_limit)
+
+    def _start_afresh(self) -> None:
+        # In a forked child nobody waits and nothing of it is in flight. What the parent used of the minute stays used.
+        self._lock = threading.Lock()
+        self._queue: deque[Ticket] = deque()
+        self._in_flight = 0
+
+    def acquire(self, tokens: float = 0, *, timeout_s: float | None = None) -> Lease:
+        """Wait until one request of `tokens` fits every budget, then take it.
+
+        Waiters are served in the order they came. The lease must be released when the reply is there.
+
+        Raises:
+            RequestTooLargeError: `tokens` exceeds the whole per-minute budget, so no wait would help.
+            TimeoutError: `timeout_s` passed first; nothing was taken.
+            ClientClosedError: the limiter was closed.
+        """
+        return self.enter(tokens).wait(timeout_s)
+
+    def enter(self, tokens: float = 0) -> Ticket:
+        """Take a place in the queue without waiting. The ticket must be waited for, or cancelled.
+
+        Raises:
+            RequestTooLargeError: as for `acquire`.
+        """
+        with self._lock:
+            if self._tokens is not None and tokens > self._tokens.limit:
+                raise RequestTooLargeError("tokens", tokens, self._tokens.limit)
+            ticket = Ticket(self, tokens)
+            self._queue.append(ticket)
+            return ticket
+
+    def pause(self, seconds: float) -> None:
+        """Admit nobody for `seconds`, because the provider asked for it. Pauses do not add up; the longest counts."""
+        with self._lock:
+            now = self._clock()
+            self._paused_until = max(self._paused_until, now + seconds)
+            if self._requests is not None:
+                self._requests.learn_refusal(now, self._paused_until)
+
+    def learn_answer(self, *, requests_remaining: float | None = None, tokens_remaining: float | None = None) -> None:
+        """An answer came; with the provider's own count of what may still come at once, where it told it."""
+        with self._lock:
+            now = self._clock()
+            opened = False
+            if self._requests is not None and requests_remaining is not None:
+                # Requests on their way are not all counted yet on the provider's side.
+                opened = self._requests.learn_room(now, requests_remaining - self._in_flight)
+            elif self._requests is not None:
+                opened = self._requests.learn_answer(now)
+            if self._tokens is not None and tokens_remaining is not None:
+                opened |= self._tokens.learn_room(now, tokens_remaining)
+            if opened:
+                self._wake_first()
+
+    def resize(
+        self, *, max_requests_per_minute: float | None = None, max_tokens_per_minute: float | None = None
+    ) -> None:
+        """Change limits that are set. What was admitted in the last minute counts against the new ones.
+
+        Raises:
+            ConfigError: a number is not positive, or changes a limit that this limiter does not have.
+        """
+        changes = {
+            "max_requests_per_minute": (self._requests, _positive("max_requests_per_minute", max_requests_per_minute)),
+            "max_tokens_per_minute": (self._tokens, _positive("max_tokens_per_minute", max_tokens_per_minute)),
+        }
+        with self._lock:
+            for name, (budget, per_minute) in changes.items():
+                if per_minute is not None and budget is None:
+                    raise ConfigError(f"{name} cannot be changed: this limiter was made without it")
+                if per_minute is not None and budget is not None:
+                    budget.resize(per_minute, self._clock())
+            self._wake_first()
+
+    def close(self) -> None:
+        """Refuse everybody who waits now and whoever comes later. Leases that are out stay valid."""
+        with self._lock:
+            self._closed = True
+            for ticket in self._queue:
+                ticket._woken.notify()
+
+    @property
+    def in_flight(self) -> int:
+        """How many leases are out."""
+        return self._in_flight
+
+    def _admit(self, ticket: Ticket, timeout_s: float | None) -> Lease:
+        with self._lock:
+            give_up_at = inf if timeout_s is None else self._clock() + timeout_s
+            while True:
+                now = self._clock()
+                if self._closed or ticket._cancelled:
+                    raise self._leave(ticket, ClientClosedError("the limiter was closed, or the wait cancelled"))
+                due = self._due(now, ticket) if self._queue[0] is ticket else inf
+                if due <= now:
+                    return self._grant(now, ticket)
+                if now >= give_up_at:
+                    raise self._leave(ticket, TimeoutError(f"not admitted within {timeout_s} s"))
+                wake_at = min(due, give_up_at)
+                ticket._woken.wait(None if wake_at == inf else wake_at - now)
+
+    def _due(self, now: float, ticket: Ticket) -> float:
+        """When the first in the queue may go; infinity when only a release can tell."""
+        if self._concurrency is not None and self._in_flight >= self._concurrency:
+            return inf
+        requests_due = self._requests.due(now, 1) if self._requests is not None else -inf
+        tokens_due = self._tokens.due(now, ticket.tokens) if self._tokens is not None else -inf
+        return max(self._paused_until, requests_due, tokens_due)
+
+    def _grant(self, now: float, ticket: Ticket) -> Lease:
+        if self._requests is not None:
+            self._requests.take(now, 1)
+        slot = self._tokens.take(now, ticket.tokens) if self._tokens is not None else None
+        self._in_flight += 1
+        self._queue.popleft()
+        self._wake_first()
+        return Lease(self, ticket.tokens, slot)
+
+    def _leave(self, ticket: Ticket, error: Exception) -> Exception:
+        self._queue.remove(ticket)
+        self._wake_first()
+        return error
+
+    def _wake_first(self) -> None:
+        if self._queue:
+            self._queue[0]._woken.notify()
+
+    def _cancel(self, ticket: Ticket) -> None:
+        with self._lock:
+            ticket._cancelled = True
+            ticket._woken.notify()
+
+    def _settle(self, slot: Slot | None, estimated: float, actual: float) -> None:
+        with self._lock:
+            if self._tokens is not None and slot is not None:
+                self._tokens.settle(slot, estimated, actual)
+                self._wake_first()
+
+    def _release(self) -> None:
+        with self._lock:
+            was_full = self._in_flight == self._concurrency
+            self._in_flight -= 1
+            if was_full:
+                self._wake_first()
+
+
+class Ticket:
+    """A place in the limiter's queue."""
+
+    __slots__ = ("_cancelled", "_limiter", "_woken", "tokens")
+
+    def __init__(self, limiter: LeakyBucketLimiter, tokens: float) -> None:
+        self.tokens = tokens
+        self._limiter = limiter
+        self._cancelled = False
+        self._woken = threading.Condition(limiter._lock)
+
+    def wait(self, timeout_s: float | None = None) -> Lease:
+        """Wait for the turn and take it. Raises what `LeakyBucketLimiter.acquire` raises."""
+        return self._limiter._admit(self, timeout_s)
+
+    def cancel(self) -> None:
+        """Make the thread that waits with this ticket raise `ClientClosedError`. Without effect after its turn."""
+        self._limiter._cancel(self)
+
+
+class Lease:
+    """One admitted request. Release it once the reply is there, or leave its `with` block."""
+
+    __slots__ = ("_estimated", "_limiter", "_released", "_slot")
+
+    def __init__(self, limiter: LeakyBucketLimiter, estimated: float, slot: Slot | None) -> None:
+        self._limiter = limiter
+        self._estimated = estimated
+        self._slot = slot
+        self._released = False
+
+    def settle(self, actual_tokens: float) -> None:
+        """Replace the estimate by what the provider counted. Call it at most once."""
+        self._limiter._settle(self._slot, self._estimated, actual_tokens)
+
+    def release(self) -> None:
+        """Give the concurrent place back. A second call does nothing."""
+        if not self._released:
+            self._released = True
+            self._limiter._release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def _positive(name: str, value: float | None) -> float | None:
+    if value is not None and not 0 < value < inf:
+        raise ConfigError(f"{name} must be a positive number, or None for no limit; got {value!r}")
+    return value

@@ -1,0 +1,62 @@
+"""Writes the `APIResponse` of a finished job. Pure: it looks at the job and at what came back, and changes neither."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from deluge_sync.models.pricing import cost_usd
+from deluge_sync.response import APIResponse
+
+if TYPE_CHECKING:
+    from deluge_sync._adapters.call import ModelReply
+    from deluge_sync._adapters.failure import Failure
+    from deluge_sync._engine.job import Job
+
+__all__ = ["answer_response", "failure_response"]
+
+
+def answer_response(job: Job, reply: ModelReply, *, latency_s: float) -> APIResponse:
+    """The response to a job that the model answered. A refusal is an error that keeps what the model said."""
+    usage, failure = reply.usage, reply.failure
+    cost = cost_usd(job.route.model, usage, service_tier=reply.service_tier) if usage is not None else None
+    return APIResponse(
+        id=job.id,
+        model_internal=job.route.model.id,
+        prompt=job.prompt,
+        sampling_params=job.route.params,
+        status_code=200,
+        is_error=failure is not None,
+        error_message=failure.message if failure is not None else None,
+        error_kind=failure.kind.value if failure is not None else None,
+        usage=usage,
+        content=reply.content,
+        thinking=reply.content.thinking,
+        model_external=reply.model_external,
+        logprobs=reply.logprobs,
+        finish_reason=reply.finish_reason,
+        cost=cost,
+        cache_hit=usage is not None and usage.has_cache_hit,
+        response_id=reply.response_id,
+        raw_response=dict(reply.raw) if reply.raw is not None else None,
+        attempts=job.sent,
+        latency_s=latency_s,
+    )
+
+
+def failure_response(job: Job, failure: Failure, *, reason: str | None, latency_s: float | None) -> APIResponse:
+    """The response to a job that got no answer. `reason` says why it was not tried again."""
+    traits = failure.traits
+    return APIResponse(
+        id=job.id,
+        model_internal=job.route.model.id,
+        prompt=job.prompt,
+        sampling_params=job.route.params,
+        status_code=failure.status,
+        is_error=True,
+        error_message=f"{failure.message} ({reason})" if reason else failure.message,
+        error_kind=failure.kind.value,
+        retry_with_different_model=traits.other_model_may_help,
+        give_up_if_no_other_models=not traits.same_model_may_help,
+        attempts=job.sent,
+        latency_s=latency_s,
+    )

@@ -1,0 +1,373 @@
+"""`LLMClient`: answers prompts through one model or a pool of them, within the limits it was given."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from contextlib import AbstractContextManager, nullcontext
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
+
+from deluge_sync._adapters.call import Extras
+from deluge_sync._adapters.json_schema import schema_of
+from deluge_sync._display import open_display
+from deluge_sync._engine.engine import Engine, EngineSettings
+from deluge_sync._engine.job import Run
+from deluge_sync._engine.limiter import LeakyBucketLimiter
+from deluge_sync._engine.pool import Pool
+from deluge_sync._engine.retry import RetryPolicy
+from deluge_sync._fork import start_afresh_in_child
+from deluge_sync._secret import Secret
+from deluge_sync.aio import AsyncFacade
+from deluge_sync.client import settings
+from deluge_sync.client.collect import Collect
+from deluge_sync.client.feed import Feed
+from deluge_sync.client.routes import find_models, make_routes
+from deluge_sync.config import ReasoningEffort, SamplingParams
+from deluge_sync.errors import ClientClosedError, ConfigError, Interrupted
+from deluge_sync.prompt import Conversation, Message, Prompt, is_message_list, to_conversation
+from deluge_sync.tracker import Limits, Tracker
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from deluge_sync._engine.job import Job
+    from deluge_sync.response import APIResponse
+    from deluge_sync.tool import Tool
+
+__all__ = ["LLMClient"]
+
+# So many prompts are handed to the engine ahead of the answers: enough to keep every worker busy, few enough for
+# memory to stay flat. A call that keeps all its answers anyway may look further ahead.
+_WINDOW_PER_WORKER = 2
+_WINDOW_OF_LISTS = 10_000
+
+
+class LLMClient(AsyncFacade):
+    """Answers prompts through hosted models. One client serves any number of threads, with or without event loops.
+
+    A prompt is a text, a `Message`, a `Conversation`, or a list of messages in OpenAI's form. Each gets one
+    `APIResponse`; a prompt that fails gets one with `is_error`, and the others are unaffected. Wrong use raises.
+
+    Args:
+        model_names: registered names (see `register_model`); with `base_url` any name that the endpoint knows.
+        name: shown beside the progress bar.
+        max_requests_per_minute, max_tokens_per_minute: never exceeded in any 60 s. Tokens are those of the prompt
+            and of the longest answer it may get.
+        max_concurrent_requests: requests on the wire at once.
+        sampling_params: one for all models or one each; by default made of `temperature`, `top_p`, `json_mode`,
+            `max_new_tokens`, `reasoning_effort`, `logprobs` and `top_logprobs` below.
+        model_weights: "uniform", or one number a model; a prompt's model is drawn by them.
+        max_attempts: requests for one prompt at most, the first one included. Rate-limit replies do not count.
+        request_timeout: seconds for one request in total, from connecting to the last byte.
+        cache: answers from earlier runs: an object with `get(prompt)` and `put(prompt, response)`.
+        extra_headers: sent with every request.
+        progress: how `show_progress` looks: a panel, a bar, or a log line now and then.
+        postprocess: called once with each response, in a worker thread; what it returns is delivered.
+        base_url: send everything there; what comes before `/chat/completions`.
+        api_key: instead of the environment's; an empty one sends no key.
+        env: read instead of `os.environ`, for keys and base URLs.
+        limiter: shared with other clients, instead of the three limits above.
+        max_seconds_per_prompt: for all attempts and waits of one prompt; None for no bound.
+        outage_patience: seconds that a prompt waits for a provider that is down, before it fails.
+
+    Raises:
+        UnknownModelError: a name is not registered.
+        ConfigError: a setting cannot work; the message names it.
+        NotImplementedError: `model_weights="dynamic"`.
+
+    Threads, connections and keys are taken at the first prompt (`MissingKeyError` is raised there), and made anew in
+    a forked child. `close`, or leaving a `with` block, ends them. `_lock` guards the engine's making and closing.
+    """
+
+    def __init__(
+        self,
+        model_names: str | list[str] = "gpt-4.1-mini",
+        *,
+        name: str | None = None,
+        max_requests_per_minute: int = 1_000,
+        max_tokens_per_minute: int = 100_000,
+        max_concurrent_requests: int = 225,
+        sampling_params: list[SamplingParams] | None = None,
+        model_weights: list[float] | Literal["uniform", "dynamic"] = "uniform",
+        max_attempts: int = 5,
+        request_timeout: int = 30,
+        cache: Any = None,
+        extra_headers: dict[str, str] | None = None,
+        use_responses_api: bool = False,
+        background: bool = False,
+        temperature: float = 0.75,
+        top_p: float = 1.0,
+        json_mode: bool = False,
+        max_new_tokens: int = 512,
+        reasoning_effort: ReasoningEffort | None = None,
+        logprobs: bool = False,
+        top_logprobs: int | None = None,
+        force_local_mcp: bool = False,
+        progress: settings.Progress = "rich",
+        postprocess: Callable[[APIResponse], APIResponse] | None = None,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        env: Mapping[str, str] | None = None,
+        limiter: LeakyBucketLimiter | None = None,
+        max_seconds_per_prompt: float | None = None,
+        outage_patience: float = 60,
+    ) -> None:
+        settings.check_numbers(
+            max_requests_per_minute=max_requests_per_minute,
+            max_tokens_per_minute=max_tokens_per_minute,
+            max_concurrent_requests=max_concurrent_requests,
+            max_attempts=max_attempts,
+            request_timeout=request_timeout,
+            max_seconds_per_prompt=max_seconds_per_prompt,
+            outage_patience=outage_patience,
+        )
+        settings.check_choice("progress", progress, settings.PROGRESS)
+        settings.check_responses_api(use_responses_api=use_responses_api, background=background)
+        names = settings.names_of(model_names)
+        default = SamplingParams(
+            temperature=temperature,
+            top_p=top_p,
+            json_mode=json_mode,
+            max_new_tokens=max_new_tokens,
+            reasoning_effort=reasoning_effort,
+            logprobs=logprobs,
+            top_logprobs=top_logprobs,
+        )
+        self.name = name
+        self.force_local_mcp = force_local_mcp
+        self.progress: settings.Progress = progress
+        self.sampling_params = settings.params_of(sampling_params, names, default)
+        self._weights = settings.weights_of(model_weights, names)
+        self._models = find_models(names, base_url=base_url)
+        self._base_url = base_url
+        self._api_key = None if api_key is None else Secret(api_key)
+        self._env = env
+        self._limits = Limits(max_requests_per_minute, max_tokens_per_minute, max_concurrent_requests)
+        self._limiter = limiter
+        self._extra_headers = dict(extra_headers or {})
+        self._engine_settings = EngineSettings(
+            max_workers=max_concurrent_requests,
+            request_timeout_s=request_timeout,
+            seconds_per_prompt=max_seconds_per_prompt or inf,
+            outage_patience_s=outage_patience,
+            retry=RetryPolicy(max_attempts=max_attempts),
+            cache=cache,
+            postprocess=postprocess,
+        )
+        self._is_closed = False
+        self._start_afresh()
+        start_afresh_in_child(self)
+
+    def _start_afresh(self) -> None:
+        # A forked child gets counters, threads, connections and a minute's budget of its own.
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+        self.tracker = Tracker(self._limits)
+
+    @classmethod
+    def from_env_file(cls, path: str | Path = ".env", *args: Any, **settings: Any) -> Self:
+        """A client that also looks into a `.env` file for keys and base URLs. `os.environ` wins, and stays as it is.
+
+        Takes the constructor's arguments after the path.
+
+        Raises:
+            ConfigError: there is no such file.
+        """
+        from dotenv import dotenv_values  # only here, so that plain use does not load it
+
+        if not Path(path).is_file():
+            raise ConfigError(f"no such file: {path}")
+        found = {name: value for name, value in dotenv_values(path).items() if value is not None}
+        return cls(*args, env={**found, **os.environ}, **settings)
+
+    @property
+    def models(self) -> list[str]:
+        """The registry ids of the pool, in the order given."""
+        return [model.id for model in self._models]
+
+    @overload
+    def process_prompts_sync(
+        self,
+        prompts: Iterable[Prompt] | Prompt,
+        *,
+        return_completions_only: Literal[False] = False,
+        show_progress: bool = True,
+        tools: Sequence[Tool | Mapping[str, Any]] | None = None,
+        output_schema: Any = None,
+        cache: str | None = None,
+        service_tier: str | None = None,
+    ) -> list[APIResponse]: ...
+    @overload
+    def process_prompts_sync(
+        self,
+        prompts: Iterable[Prompt] | Prompt,
+        *,
+        return_completions_only: Literal[True],
+        show_progress: bool = True,
+        tools: Sequence[Tool | Mapping[str, Any]] | None = None,
+        output_schema: Any = None,
+        cache: str | None = None,
+        service_tier: str | None = None,
+    ) -> list[str | None]: ...
+    def process_prompts_sync(
+        self,
+        prompts: Iterable[Prompt] | Prompt,
+        *,
+        return_completions_only: bool = False,
+        show_progress: bool = True,
+        tools: Sequence[Tool | Mapping[str, Any]] | None = None,
+        output_schema: Any = None,
+        cache: str | None = None,
+        service_tier: str | None = None,
+    ) -> list[APIResponse] | list[str | None]:
+        """Answer all prompts and wait for it. One response per prompt, in the prompts' order.
+
+        Args:
+            prompts: any iterable, or one prompt. A prompt that cannot be read becomes an error response.
+            return_completions_only: give texts instead; None for a prompt that failed.
+            tools: what the model may call: `Tool`s, or dicts in the provider's own form. Nothing is run.
+            output_schema: a pydantic model class or a JSON Schema that the answers shall fit.
+            cache: a pattern of the provider's prompt cache, such as "system_and_tools".
+            service_tier: "auto", "default", "flex" or "priority".
+
+        Raises:
+            ConfigError, MissingKeyError: before anything is sent.
+            Interrupted: Ctrl-C. What had arrived is in its `responses`; what was on the wire is cut off.
+        """
+        call = self._prepare(
+            prompts,
+            show_progress=show_progress,
+            tools=tools,
+            output_schema=output_schema,
+            cache=cache,
+            service_tier=service_tier,
+        )
+        try:
+            responses = call.run()
+        except KeyboardInterrupt:
+            raise Interrupted(call.partial()) from None
+        return [response.completion for response in responses] if return_completions_only else responses
+
+    def process_prompts_iter(
+        self,
+        prompts: Iterable[Prompt] | Prompt,
+        *,
+        show_progress: bool = True,
+        total: int | None = None,
+        tools: Sequence[Tool | Mapping[str, Any]] | None = None,
+        output_schema: Any = None,
+        cache: str | None = None,
+        service_tier: str | None = None,
+    ) -> Iterator[tuple[int, APIResponse]]:
+        """Yield `(position, response)` as answers come, in any order; for more prompts than fit into memory.
+
+        `prompts` is read lazily, and at most twice `max_concurrent_requests` of them are outstanding. Leaving the loop
+        early, or closing the iterator, cancels those. `total` is for the progress display, where the iterable has no
+        length. Other arguments and errors as in `process_prompts_sync`, `Interrupted` excepted.
+        """
+        extras = self._extras(tools=tools, output_schema=output_schema, cache=cache, service_tier=service_tier)
+        prompts = _as_prompts(prompts)
+        feed = self._feed(prompts, extras, window=_WINDOW_PER_WORKER * self._engine_settings.max_workers)
+        return self._iterate(feed, self._display(_length(prompts) if total is None else total, show=show_progress))
+
+    @staticmethod
+    def _iterate(feed: Feed, display: AbstractContextManager[object]) -> Iterator[tuple[int, APIResponse]]:
+        with display:
+            try:
+                yield from feed
+            finally:
+                feed.stop()
+
+    def close(self) -> None:
+        """Cancel what is not finished and end all threads and connections. The client cannot be used afterwards."""
+        with self._lock:
+            self._is_closed = True
+            engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"LLMClient({', '.join(self.models)})"
+
+    # --- how a call is made
+
+    def _prepare(self, prompts: Any, *, show_progress: bool, **extras: Any) -> Collect:
+        prompts = _as_prompts(prompts)
+        total = _length(prompts)
+        feed = self._feed(prompts, self._extras(**extras), window=_WINDOW_OF_LISTS)
+        return Collect(feed, self._display(total, show=show_progress), total)
+
+    def _extras(self, *, tools: Any, output_schema: Any, cache: str | None, service_tier: str | None) -> Extras:
+        settings.check_choice("cache", cache, settings.CACHE_PATTERNS)
+        settings.check_choice("service_tier", service_tier, settings.SERVICE_TIERS)
+        if output_schema is not None:
+            schema_of(output_schema)
+        return Extras(tuple(tools or ()), output_schema, cache, service_tier, self._extra_headers)
+
+    def _feed(self, prompts: Iterable[Any], extras: Extras, *, window: int) -> Feed:
+        engine, run = self._running_engine(), Run()
+
+        def submit(position: int, prompt: Any) -> Job:
+            try:
+                conversation = to_conversation(prompt)
+            except ConfigError as error:
+                return engine.refuse(position, error, run=run)
+            return engine.submit(position, conversation, run=run, extras=extras)
+
+        return Feed(prompts, submit, engine.cancel, window=window)
+
+    def _display(self, total: int | None, *, show: bool) -> AbstractContextManager[object]:
+        tracker, before = self.tracker, self.tracker.snapshot()
+        tracker.expect(total)
+        if not show:
+            return nullcontext()
+        return open_display(self.progress, lambda: tracker.snapshot().since(before), label=self.name)
+
+    def _running_engine(self) -> Engine:
+        with self._lock:
+            if self._is_closed:
+                raise ClientClosedError("the client is closed")
+            if self._engine is None:
+                self._engine = self._make_engine()
+            return self._engine
+
+    def _make_engine(self) -> Engine:
+        routes = make_routes(
+            self._models,
+            self.sampling_params,
+            base_url=self._base_url,
+            api_key=self._api_key,
+            env=os.environ if self._env is None else self._env,
+            limiter_for_key=self._limiter_for_key,
+        )
+        return Engine(Pool(routes, self._weights), self._engine_settings, self.tracker)
+
+    def _limiter_for_key(self) -> LeakyBucketLimiter:
+        if self._limiter is not None:
+            return self._limiter
+        limits = self._limits
+        return LeakyBucketLimiter(limits.requests_per_minute, limits.tokens_per_minute, limits.concurrency)
+
+
+def _as_prompts(prompts: Any) -> Iterable[Any]:
+    """One prompt is a list of one: a text and a conversation could be iterated too, and mean something else."""
+    if isinstance(prompts, str | Message | Conversation) or is_message_list(prompts):
+        return [prompts]
+    if not isinstance(prompts, Iterable):
+        raise ConfigError(f"prompts must be an iterable of prompts; got {prompts!r:.80}")
+    return prompts
+
+
+def _length(prompts: Iterable[Any]) -> int | None:
+    return len(prompts) if isinstance(prompts, Sized) else None

@@ -1,0 +1,333 @@
+"""Threads, queues and the order of things, with a handler that only notes what it is asked to do."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import cast
+
+import pytest
+
+from deluge_sync._engine import dispatcher as module
+from deluge_sync._engine.dispatcher import Attempted, Dispatcher
+from deluge_sync._engine.job import Job, Run
+from deluge_sync._engine.limiter import LeakyBucketLimiter, Lease
+from deluge_sync._engine.pool import Route
+from deluge_sync._engine.retry import SendAgain
+from deluge_sync.errors import ClientClosedError, RequestTooLargeError
+from deluge_sync.prompt import Conversation
+
+ANSWERED = Attempted(is_answered=True)
+RETRY_COST = 14
+
+
+class Notes:
+    """A handler: `attempt` is a function of the job, everything else is written down."""
+
+    def __init__(self, attempt: Callable[[Job], Attempted] = lambda _: ANSWERED) -> None:
+        self._attempt = attempt
+        self.lock = threading.Lock()
+        self.attempted: list[int] = []
+        self.given_up: dict[int, Exception] = {}
+        self.outlasted: list[int] = []
+        self.threads: set[str] = set()
+        self.hits: set[int] = set()
+        self.tokens = 0.0
+
+    def look_up(self, job: Job) -> bool:
+        if job.id in self.hits:
+            job.future.set_result(cast("object", "hit"))  # type: ignore[arg-type]  # what it is does not matter here
+            return True
+        return False
+
+    def plan(self, _job: Job) -> float:
+        return self.tokens
+
+    def attempt(self, job: Job, lease: Lease) -> Attempted:
+        with self.lock:
+            self.attempted.append(job.id)
+            self.threads.add(threading.current_thread().name)
+        job.sent += 1
+        outcome = self._attempt(job)
+        lease.release()
+        if outcome.again is None:
+            job.future.set_result(cast("object", "done"))  # type: ignore[arg-type]  # as above
+        return outcome
+
+    def give_up(self, job: Job, error: Exception) -> None:
+        if not job.future.done():
+            self.given_up[job.id] = error
+            job.future.set_result(cast("object", "given up"))  # type: ignore[arg-type]  # as above
+
+    def outlast(self, job: Job, down_s: float) -> None:
+        assert down_s > 0
+        self.outlasted.append(job.id)
+        job.future.set_result(cast("object", "outlasted"))  # type: ignore[arg-type]  # as above
+
+
+Start = Callable[..., Dispatcher]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Makes dispatchers and closes them."""
+    made: list[Dispatcher] = []
+
+    def make(handler: Notes, *, max_workers: int = 8, outage_patience_s: float = 60.0) -> Dispatcher:
+        made.append(Dispatcher(handler, max_workers=max_workers, outage_patience_s=outage_patience_s))
+        return made[-1]
+
+    yield make
+    for dispatcher in made:
+        dispatcher.close()
+
+
+def job(number: int, limiter: LeakyBucketLimiter) -> Job:
+    route = Route(None, None, None, "http://x", None, limiter)  # type: ignore[arg-type]  # only the limiter is used here
+    made = Job(number, Conversation(), Run(), route)
+    made.queued_at = time.monotonic()
+    return made
+
+
+def unlimited(concurrency: int | None = None) -> LeakyBucketLimiter:
+    return LeakyBucketLimiter(max_concurrent_requests=concurrency)
+
+
+def finish(jobs: list[Job]) -> None:
+    for each in jobs:
+        each.future.result(30)
+
+
+def test_jobs_are_admitted_in_the_order_they_came(start: Start) -> None:
+    notes = Notes()
+    limiter = unlimited(1)
+    dispatcher = start(notes)
+    jobs = [job(number, limiter) for number in range(200)]
+    for each in jobs:
+        dispatcher.submit(each)
+    finish(jobs)
+
+    assert notes.attempted == list(range(200))
+
+
+def test_there_are_never_more_threads_than_requests_in_flight_and_one_leader(start: Start) -> None:
+    together = threading.Barrier(4)
+
+    def wait_for_the_others(_: Job) -> Attempted:
+        together.wait(10)
+        return ANSWERED
+
+    notes = Notes(wait_for_the_others)
+    dispatcher = start(notes, max_workers=4)
+    limiter = unlimited(4)
+    jobs = [job(number, limiter) for number in range(40)]
+    for each in jobs:
+        dispatcher.submit(each)
+    finish(jobs)
+
+    assert len(dispatcher._threads) <= 5
+
+
+def test_one_thread_waits_however_long_the_queue_is(start: Start) -> None:
+    limiter = unlimited(1)
+    held = limiter.acquire()
+    dispatcher = start(Notes(), max_workers=100)
+    jobs = [job(number, limiter) for number in range(1_000)]
+    for each in jobs:
+        dispatcher.submit(each)
+
+    assert len(dispatcher._threads) <= 2
+    held.release()
+    finish(jobs)
+
+
+def test_a_job_to_be_sent_again_does_not_hold_up_the_others(start: Start) -> None:
+    def fail_the_first_once(each: Job) -> Attempted:
+        again = SendAgain(0.2) if each.id == 0 and each.sent == 1 else None
+        return Attempted(is_answered=True, again=again)
+
+    notes = Notes(fail_the_first_once)
+    dispatcher = start(notes, max_workers=1)
+    limiter = unlimited(1)
+    jobs = [job(number, limiter) for number in range(20)]
+    for each in jobs:
+        dispatcher.submit(each)
+    finish(jobs)
+
+    assert notes.attempted == [*range(20), 0]
+
+
+def test_an_earlier_retry_is_not_late_because_somebody_waits_for_a_later_one(start: Start) -> None:
+    delays = {0: 30.0, 1: 0.05}
+
+    def again_once(each: Job) -> Attempted:
+        return Attempted(is_answered=True, again=SendAgain(delays[each.id]) if each.sent == 1 else None)
+
+    notes = Notes(again_once)
+    dispatcher = start(notes)
+    limiter = unlimited()
+    late, soon = job(0, limiter), job(1, limiter)
+    dispatcher.submit(late)
+    wait_until(lambda: dispatcher._alarm_at < float("inf"))  # an idle worker holds the timer of the late one
+    dispatcher.submit(soon)
+
+    soon.future.result(5)
+    assert not late.future.done()
+
+
+def test_an_unforeseen_error_ends_the_job_and_not_the_thread(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    def explode_on_one(each: Job) -> Attempted:
+        if each.id == 1:
+            raise ZeroDivisionError("boom")
+        return ANSWERED
+
+    notes = Notes(explode_on_one)
+    dispatcher = start(notes, max_workers=1)
+    jobs = [job(number, unlimited()) for number in range(3)]
+    for each in jobs:
+        dispatcher.submit(each)
+    finish(jobs)
+
+    assert isinstance(notes.given_up[1], ZeroDivisionError)
+    assert sorted(notes.attempted) == [0, 1, 2]
+    assert "unforeseen" in caplog.text
+
+
+def test_a_job_over_the_whole_budget_is_given_up_and_the_next_one_goes(start: Start) -> None:
+    notes = Notes()
+    notes.tokens = 500
+    dispatcher = start(notes)
+    small, large = LeakyBucketLimiter(None, 100), LeakyBucketLimiter(None, 1_000)
+    jobs = [job(0, small), job(1, large)]
+    for each in jobs:
+        dispatcher.submit(each)
+    finish(jobs)
+
+    assert isinstance(notes.given_up[0], RequestTooLargeError)
+    assert notes.attempted == [1]
+
+
+def test_lanes_do_not_wait_for_each_other(start: Start) -> None:
+    blocked, free = unlimited(1), unlimited(1)
+    held = blocked.acquire()
+    notes = Notes()
+    dispatcher = start(notes)
+    waiting, going = job(0, blocked), job(1, free)
+    dispatcher.submit(waiting)
+    dispatcher.submit(going)
+
+    going.future.result(5)
+    assert not waiting.future.done()
+    held.release()
+    waiting.future.result(5)
+
+
+def test_a_look_up_that_finds_the_answer_sends_nothing(start: Start) -> None:
+    notes = Notes()
+    notes.hits = set(range(0, 100, 2))
+    dispatcher = start(notes)
+    limiter = unlimited()
+    jobs = [job(number, limiter) for number in range(100)]
+    for each in jobs:
+        dispatcher.submit(each, look_up=True)
+    finish(jobs)
+
+    assert sorted(notes.attempted) == list(range(1, 100, 2))
+
+
+def test_cancelling_gives_up_what_waits_and_leaves_the_rest(start: Start) -> None:
+    limiter = unlimited(1)
+    held = limiter.acquire()
+    notes = Notes()
+    dispatcher = start(notes)
+    jobs = [job(number, limiter) for number in range(10)]
+    for each in jobs:
+        dispatcher.submit(each)
+    wait_until(lambda: any(lane.waiting for lane in dispatcher._lanes.values()))
+    dispatcher.cancel(jobs[:5])
+    for each in jobs[:5]:
+        each.future.result(5)  # the first of them was waiting in the limiter's queue
+
+    assert all(isinstance(error, ClientClosedError) for error in notes.given_up.values())
+    held.release()
+    finish(jobs)
+    assert notes.attempted == [5, 6, 7, 8, 9]
+
+
+def test_closing_gives_up_everything_and_ends_the_threads(start: Start) -> None:
+    limiter = unlimited(1)
+    limiter.acquire()
+    notes = Notes()
+    dispatcher = start(notes)
+    jobs = [job(number, limiter) for number in range(50)]
+    for each in jobs:
+        dispatcher.submit(each)
+    dispatcher.close()
+    finish(jobs)
+
+    assert len(notes.given_up) == 50
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("deluge-sync-worker")]
+    with pytest.raises(ClientClosedError):
+        dispatcher.submit(job(99, limiter))
+
+
+def test_workers_that_have_nothing_to_do_end(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_IDLE_S", 0.02)
+    dispatcher = start(Notes())
+    jobs = [job(number, unlimited()) for number in range(10)]
+    for each in jobs:
+        dispatcher.submit(each)
+    finish(jobs)
+    wait_until(lambda: not dispatcher._threads)
+
+    again = job(11, unlimited())
+    dispatcher.submit(again)
+    again.future.result(5)
+
+
+def test_a_provider_that_is_down_gets_probes_and_no_job_loses_an_attempt(start: Start) -> None:
+    is_down = threading.Event()
+    is_down.set()
+
+    def attempt(each: Job) -> Attempted:
+        if not is_down.is_set():
+            return ANSWERED
+        each.attempts += 1
+        return Attempted(is_answered=False, again=SendAgain(0.0, RETRY_COST))
+
+    notes = Notes(attempt)
+    dispatcher = start(notes)
+    limiter = unlimited(8)
+    jobs = [job(number, limiter) for number in range(300)]
+    for each in jobs:
+        dispatcher.submit(each)
+    wait_until(lambda: any(lane.brake.opens_at > time.monotonic() + 0.5 for lane in dispatcher._lanes.values()))
+    sent_while_down = len(notes.attempted)
+    is_down.clear()
+    finish(jobs)
+
+    assert sent_while_down < 100
+    assert len(notes.attempted) <= sent_while_down + 300 + 1
+    assert sum(each.attempts for each in jobs) <= 36  # those the purse paid for; the rest were taken back
+
+
+def test_what_waits_too_long_for_a_provider_that_is_down_is_given_up(start: Start) -> None:
+    notes = Notes(lambda _: Attempted(is_answered=False, again=SendAgain(0.0, RETRY_COST)))
+    dispatcher = start(notes, outage_patience_s=0.3)
+    limiter = unlimited(8)
+    jobs = [job(number, limiter) for number in range(300)]
+    for each in jobs:
+        dispatcher.submit(each)
+    finish(jobs)
+
+    assert sorted(notes.outlasted) == list(range(300))
+    assert len(notes.attempted) < 100
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for a state that another thread brings about; bounded."""
+    give_up_at = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < give_up_at, "it never came to that"
+        time.sleep(0.001)

@@ -1,0 +1,247 @@
+"""The limiter as threads meet it: real threads and real time, order forced by events and not by sleeping."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from deluge_sync import LeakyBucketLimiter
+from deluge_sync.errors import ClientClosedError, ConfigError, RequestTooLargeError
+
+
+def until_queued(limiter: LeakyBucketLimiter, waiting: int) -> None:
+    """Wait until so many threads stand in the queue; bounded."""
+    for _ in range(5_000):
+        with limiter._lock:
+            if len(limiter._queue) == waiting:
+                return
+        time.sleep(0.001)
+    raise AssertionError(f"{len(limiter._queue)} of {waiting} threads are in the queue")
+
+
+def test_256_threads_stay_within_the_limit_and_use_it() -> None:
+    limiter = LeakyBucketLimiter(60_000)
+    stop_at = time.monotonic() + 2.0
+    admitted: list[float] = []
+
+    def work() -> None:
+        while time.monotonic() < stop_at:
+            with limiter.acquire():
+                admitted.append(time.monotonic())
+
+    run_in_threads(256, work)
+
+    # A second's worth at once (1,000), then 60,000 a minute less the half percent that is kept as a margin.
+    assert 2_600 <= len(admitted) <= 3_300
+
+
+def test_nothing_is_lost_and_nobody_stalls_beside_busy_threads() -> None:
+    limiter = LeakyBucketLimiter(30_000, max_concurrent_requests=8)
+    is_over = threading.Event()
+    burners = [threading.Thread(target=burn, args=(is_over,), daemon=True) for _ in range(4)]
+    for burner in burners:
+        burner.start()
+    admitted: list[int] = []
+
+    def work() -> None:
+        for _ in range(10):
+            with limiter.acquire(timeout_s=60):
+                admitted.append(1)
+
+    run_in_threads(64, work)
+    is_over.set()
+    for burner in burners:
+        burner.join()
+
+    assert len(admitted) == 640
+    assert limiter.in_flight == 0
+
+
+def test_waiters_are_served_in_the_order_they_came() -> None:
+    limiter = LeakyBucketLimiter(None, 1_000_000, 1)
+    first = limiter.acquire()
+    served: list[int] = []
+
+    def wait(place: int, tokens: float) -> None:
+        with limiter.acquire(tokens):
+            served.append(place)
+
+    threads = []
+    for place in range(20):
+        threads.append(threading.Thread(target=wait, args=(place, 500_000 if place == 0 else 1)))
+        threads[-1].start()
+        until_queued(limiter, place + 1)
+    first.release()
+    for thread in threads:
+        thread.join(10)
+
+    assert served == list(range(20))
+
+
+def test_a_request_over_the_whole_budget_fails_at_once_with_both_numbers() -> None:
+    with pytest.raises(RequestTooLargeError, match="5,000 tokens, more than the limit of 1,000") as caught:
+        LeakyBucketLimiter(10, 1_000).acquire(5_000)
+
+    assert (caught.value.needed, caught.value.budget) == (5_000, 1_000)
+
+
+def test_a_timeout_takes_nothing_and_lets_the_next_one_in() -> None:
+    limiter = LeakyBucketLimiter(None, None, 1)
+    held = limiter.acquire()
+    outcome: list[str] = []
+
+    def give_up() -> None:
+        with pytest.raises(TimeoutError):
+            limiter.acquire(timeout_s=0.05)
+        outcome.append("gave up")
+
+    def wait() -> None:
+        with limiter.acquire():
+            outcome.append("admitted")
+
+    threads = [threading.Thread(target=give_up), threading.Thread(target=wait)]
+    for place, thread in enumerate(threads):
+        thread.start()
+        until_queued(limiter, place + 1)
+    threads[0].join(10)
+    held.release()
+    threads[1].join(10)
+
+    assert outcome == ["gave up", "admitted"]
+
+
+def test_a_cancelled_ticket_wakes_its_thread_and_frees_its_place() -> None:
+    limiter = LeakyBucketLimiter(None, None, 1)
+    held = limiter.acquire()
+    ticket = limiter.enter()
+    caught: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            ticket.wait()
+        except ClientClosedError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    ticket.cancel()
+    thread.join(10)
+    held.release()
+
+    assert len(caught) == 1
+    limiter.acquire(timeout_s=0).release()
+
+
+def test_closing_wakes_everybody() -> None:
+    limiter = LeakyBucketLimiter(None, None, 1)
+    limiter.acquire()
+    refused: list[int] = []
+
+    def wait() -> None:
+        with pytest.raises(ClientClosedError):
+            limiter.acquire()
+        refused.append(1)
+
+    threads = [threading.Thread(target=wait) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    until_queued(limiter, 5)
+    limiter.close()
+    for thread in threads:
+        thread.join(10)
+
+    assert len(refused) == 5
+
+
+def test_a_pause_holds_everybody_and_pauses_do_not_add_up() -> None:
+    clock = Clock()
+    limiter = LeakyBucketLimiter(6_000, clock=clock)
+    limiter.pause(10)
+    limiter.pause(3)
+
+    with pytest.raises(TimeoutError):
+        limiter.acquire(timeout_s=0)
+    clock.now = 10.0
+    limiter.acquire(timeout_s=0)
+
+
+def test_a_second_call_does_not_get_a_fresh_budget() -> None:
+    clock = Clock()
+    limiter = LeakyBucketLimiter(10, clock=clock)
+    for _ in range(10):
+        limiter.acquire(timeout_s=0).release()
+
+    clock.now = 59.0
+    with pytest.raises(TimeoutError):
+        limiter.acquire(timeout_s=0)
+    clock.now = 61.0
+    limiter.acquire(timeout_s=0)
+
+
+def test_room_at_the_provider_is_counted_without_what_is_on_its_way() -> None:
+    clock = Clock()
+    limiter = LeakyBucketLimiter(600, clock=clock)
+    leases = [limiter.acquire(timeout_s=0) for _ in range(10)]
+    limiter.learn_answer(requests_remaining=30)
+
+    more = 0
+    while True:
+        try:
+            limiter.acquire(timeout_s=0)
+        except TimeoutError:
+            break
+        more += 1
+
+    assert len(leases) == 10
+    assert more in (20, 21)
+
+
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["max_requests_per_minute", "max_tokens_per_minute", "max_concurrent_requests"])
+def test_limits_that_cannot_work_are_refused_by_name(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=name):
+        LeakyBucketLimiter(**{name: value})  # type: ignore[arg-type]  # that is the point
+
+
+def test_a_limit_that_is_not_there_cannot_be_resized() -> None:
+    with pytest.raises(ConfigError, match="max_tokens_per_minute"):
+        LeakyBucketLimiter(100).resize(max_tokens_per_minute=5)
+
+
+def test_a_larger_limit_wakes_who_waits() -> None:
+    limiter = LeakyBucketLimiter(1)
+    limiter.acquire().release()
+    thread = threading.Thread(target=lambda: limiter.acquire().release(), daemon=True)
+    thread.start()
+    until_queued(limiter, 1)
+    limiter.resize(max_requests_per_minute=6_000)
+    thread.join(10)
+
+    assert not thread.is_alive()
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def burn(is_over: threading.Event) -> None:
+    total = 0
+    while not is_over.is_set():
+        total += sum(range(1_000))
+
+
+def run_in_threads(count: int, work: object) -> None:
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(count)]  # type: ignore[arg-type]  # a function
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
