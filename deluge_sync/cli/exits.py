@@ -1,0 +1,60 @@
+"""How a command ends and how it speaks: exit statuses, the errors that are one line, and text on standard error.
+
+Every command uses it. It formats no tables (`summary`) and knows no file format (`prompts`, `journal`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from enum import IntEnum
+from typing import IO, Any
+
+import click
+
+__all__ = ["BadInputError", "Exit", "ResultsError", "Terminated", "one_line", "say"]
+
+
+class Exit(IntEnum):
+    """Exit statuses of every command."""
+
+    OK = 0
+    SOME_FAILED = 1
+    BAD_INPUT = 2
+    CANNOT_WRITE = 3
+    INTERRUPTED = 130
+    BROKEN_PIPE = 141
+    TERMINATED = 143
+
+
+class _OneLineError(click.ClickException):
+    """Shown as `error: ...` on one line of standard error, without the usage that click would add."""
+
+    def show(self, file: IO[Any] | None = None) -> None:  # noqa: ARG002  (click's signature)
+        say(f"error: {one_line(self.message)}")
+
+
+class BadInputError(_OneLineError):
+    """What the user gave cannot be used: a prompt file, a results file, a model, a key."""
+
+    exit_code = Exit.BAD_INPUT
+
+
+class ResultsError(_OneLineError):
+    """An answer could not be written (disk full); what was written before is intact."""
+
+    exit_code = Exit.CANNOT_WRITE
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived. It ends a command the way Ctrl-C does, with another exit status."""
+
+
+def say(text: str) -> None:
+    """Write one line to standard error. A reader that went away is no reason to stop: answers matter more."""
+    with contextlib.suppress(OSError):
+        click.echo(text, err=True)
+
+
+def one_line(text: str) -> str:
+    """`text` without line ends and control characters, which a file or a provider may have put into it."""
+    return "".join(char if char.isprintable() else " " for char in text).strip()

@@ -1,0 +1,107 @@
+"""Sends prompts through a client and writes each answer as it arrives: the part that `run` and `demo` share.
+
+The answers are taken and written in a thread of their own, because Ctrl-C is raised in the main thread only, wherever
+that happens to be: an answer between the client and the file would be lost. The main thread waits, and on Ctrl-C or
+SIGTERM closes the client; what had arrived by then is written. It opens no files and shows nothing itself.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from typing import TYPE_CHECKING, cast
+
+from deluge_sync.cli.rows import encode_row, make_row
+from deluge_sync.cli.summary import Totals
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator
+
+    from deluge_sync.cli.journal import Results
+    from deluge_sync.cli.prompts import Prompt
+    from deluge_sync.client import LLMClient
+    from deluge_sync.prompt import Conversation
+    from deluge_sync.response import APIResponse
+    from deluge_sync.tracker import Snapshot
+
+__all__ = ["Session"]
+
+_CLOSING_S = 5.0
+
+
+class Session:
+    """One run over one list of prompts. `run` is what each row bears; `system` goes before every prompt.
+
+    `earlier` counts the rows that the results held at the beginning, `answered` and `failed` those they hold now.
+    `answer` is called once.
+    """
+
+    def __init__(self, client: LLMClient, results: Results, *, run: str, system: str | None = None) -> None:
+        self.earlier = results.answered + results.failed
+        self.answered = results.answered
+        self.failed = results.failed
+        self._client = client
+        self._results = results
+        self._run = run
+        self._system = system
+        self._sent: dict[int, Prompt] = {}
+        self._error: BaseException | None = None
+        self._is_stopping = False
+        self._is_over = threading.Event()
+
+    def answer(self, prompts: Iterable[Prompt], *, total: int, show_progress: bool) -> None:
+        """Send all prompts and return when each has a row. `total` is their number, for the display.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C or SIGTERM; every answer that had arrived has its row.
+            ResultsError, BrokenPipeError: a row could not be written; nothing more is sent.
+        """
+        writer = threading.Thread(target=self._write_answers, args=(prompts, total, show_progress), daemon=True)
+        writer.name = "deluge-sync results"
+        try:
+            writer.start()
+            self._is_over.wait()
+        except KeyboardInterrupt:
+            self._is_stopping = True
+            self._client.close()
+            self._is_over.wait(_CLOSING_S)
+            raise
+        if self._error is not None:
+            self._client.close()
+            raise self._error
+
+    def totals(self, bad_lines: int = 0) -> Totals:
+        """What the results hold now, for the summary."""
+        return Totals(self.answered, self.failed, self.earlier, bad_lines)
+
+    def snapshot(self) -> Snapshot:
+        """What the client has done, for the summary."""
+        return self._client.tracker.snapshot()
+
+    def _write_answers(self, prompts: Iterable[Prompt], total: int, show_progress: bool) -> None:
+        try:
+            answers = self._client.process_prompts_iter(self._feed(prompts), show_progress=show_progress, total=total)
+            with closing(cast("Generator[tuple[int, APIResponse], None, None]", answers)):  # also ends the display
+                for position, response in answers:
+                    self._write(self._sent.pop(position), response)
+        except BaseException as error:  # noqa: BLE001  (handed over to the main thread, which raises it)
+            self._error = error
+        finally:
+            self._is_over.set()
+
+    def _feed(self, prompts: Iterable[Prompt]) -> Iterator[Conversation]:
+        """The conversations, read when the client asks for them; only the outstanding prompts are remembered."""
+        for position, prompt in enumerate(prompts):
+            if self._is_stopping:
+                return
+            self._sent[position] = prompt
+            yield prompt.conversation(self._system)
+
+    def _write(self, prompt: Prompt, response: APIResponse) -> None:
+        if response.error_kind == "cancelled":
+            return  # it has no answer because we stopped: the next run sends it
+        self._results.append(encode_row(make_row(prompt, response, self._run)))
+        if response.is_error:
+            self.failed += 1
+        else:
+            self.answered += 1
