@@ -1,4 +1,4 @@
-"""Shared by all tests: a certificate for loopback, made anew for each run so that no private key is in the repository."""
+"""Shared by all tests: a certificate for loopback, made anew for each run. No private key is in the repository."""
 
 from __future__ import annotations
 

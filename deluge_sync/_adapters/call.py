@@ -27,7 +27,7 @@ __all__ = ["Adapter", "Call", "Extras", "ModelReply"]
 
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """What a call may say beside prompt, model and sampling."""
+    """What a call may say beside prompt, model and sampling. Its dicts must not change while prompts are under way."""
 
     tools: Sequence[Tool | Mapping[str, Any]] = ()
     output_schema: Any = None
@@ -51,7 +51,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class ModelReply:
-    """An answer, in our terms. With `failure` the model refused or was stopped; content and usage still count."""
+    """An answer, in our terms. With `failure` it is none, but what it says and costs is kept: a refusal, half an answer
+    beside an error. Such a one may be tried again, as any failure.
+    """
 
     content: Message
     usage: Usage | None

@@ -99,13 +99,13 @@ def _unfolded(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fits(schema: Any) -> bool:
-    if not isinstance(schema, Mapping) or not schema.keys() & _KINDS or schema.keys() & _REFUSED:
+    if not isinstance(schema, Mapping) or _KINDS.isdisjoint(schema) or not _REFUSED.isdisjoint(schema):
         return False
     return (
         (len(schema) == 1 or "$ref" not in schema)
         and (_is_closed(schema) or not _is(schema, "object"))
         and ("items" in schema or not _is(schema, "array"))
-        and schema.get("format", "date") in _FORMATS
+        and str(schema.get("format", "date")) in _FORMATS
         and "(?" not in str(schema.get("pattern"))
         and all(_fits(child) for child in _children(schema))
     )
@@ -120,6 +120,7 @@ def _is_closed(schema: Mapping[str, Any]) -> bool:
     properties, required = schema.get("properties", {}), schema.get("required", ())
     return (
         schema.get("additionalProperties") is False
+        and isinstance(properties, Mapping)
         and isinstance(required, list | tuple)
         and len(required) == len(properties)
         and all(name in required for name in properties)
@@ -128,10 +129,12 @@ def _is_closed(schema: Mapping[str, Any]) -> bool:
 
 def _children(schema: Mapping[str, Any]) -> Iterator[Any]:
     """The schemas one level down. What stands in the place of some but has not their form is yielded as None."""
-    for key in schema.keys() & set(_NAMED):
-        yield from schema[key].values() if isinstance(schema[key], Mapping) else (None,)
-    for key in schema.keys() & set(_LISTED):
-        yield from schema[key] if isinstance(schema[key], list | tuple) else (None,)
+    for key in _NAMED:
+        if key in schema:
+            yield from schema[key].values() if isinstance(schema[key], Mapping) else (None,)
+    for key in _LISTED:
+        if key in schema:
+            yield from schema[key] if isinstance(schema[key], list | tuple) else (None,)
     yield from (schema[key] for key in _SINGLE if key in schema)
 
 
@@ -144,14 +147,16 @@ def _closed(schema: Any) -> Any:
         return schema
     written = _with_children(_renamed(schema), _closed)
     if "properties" in written:
-        written = {"additionalProperties": False, **written, "required": list(written["properties"])}
-    return {"anyOf": [{"$ref": written.pop("$ref")}], **written} if len(written) > 1 and "$ref" in written else written
+        return {"additionalProperties": False, **written, "required": list(written["properties"])}
+    if "$ref" in written and len(written) > 1:  # strict mode wants a reference alone
+        return {"anyOf": [{"$ref": written.pop("$ref")}], **written}
+    return written
 
 
 def _renamed(schema: dict[str, Any]) -> dict[str, Any]:
     """A field that is always there needs no default, and a tagged union is any of its variants."""
-    written = {key: value for key, value in schema.items() if key not in ("default", "discriminator")}
-    return {**written, "anyOf": written.pop("oneOf")} if "oneOf" in written else written
+    kept = {key: value for key, value in schema.items() if key not in ("default", "discriminator")}
+    return {("anyOf" if key == "oneOf" else key): value for key, value in kept.items()}
 
 
 def _with_children(schema: dict[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
@@ -133,12 +134,17 @@ def _schema_format(call: Call) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": definition}
 
 
-def _tool(tool: Tool | Mapping[str, Any], *, strict: bool) -> dict[str, Any]:
+def _tool(tool: Tool | Mapping[str, Any], *, strict: bool) -> Mapping[str, Any]:
     """A tool of ours in this format; a dict is passed on as it is."""
     if isinstance(tool, Mapping):
         return dict(tool)
     if not isinstance(tool, Tool):
         raise ConfigError(f"a tool is a Tool or a dict in the provider's form, not {tool!r:.80}")
+    return _own_tool(tool, strict=strict)
+
+
+@lru_cache(maxsize=1_024)  # thousands of prompts come with the same tools
+def _own_tool(tool: Tool, *, strict: bool) -> Mapping[str, Any]:
     function: dict[str, Any] = {"name": tool.name, "parameters": tool.parameters}
     if tool.description is not None:
         function["description"] = tool.description
@@ -175,7 +181,7 @@ def parse_reply(call: Call, reply: HttpReply) -> ModelReply | Failure:
     if choice is not None and not _tells_error(completion, choice):
         return _answer(completion, choice, _refusal(choice))
     failure = classify_reply(reply, provider=provider)
-    if completion.usage is None or failure.traits.same_model_may_help:
+    if completion.usage is None:
         return failure
     return _answer(completion, choice, failure)
 

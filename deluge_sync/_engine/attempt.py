@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from deluge_sync._adapters.call import Call
 from deluge_sync._adapters.classify import classify_transport
-from deluge_sync._adapters.failure import LONGEST_HINT_S, Failure, FailureKind
+from deluge_sync._adapters.failure import LONGEST_HINT_S, Failure
 from deluge_sync._adapters.hints import rate_rooms
 from deluge_sync._adapters.json_schema import schema_of
 from deluge_sync._http import Leash
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from deluge_sync._engine.limiter import Lease
     from deluge_sync._http import HttpReply, Transport
 
-__all__ = ["call_of", "estimate_tokens", "exchange", "is_rate_limit", "read", "teach"]
+__all__ = ["call_of", "estimate_tokens", "exchange", "failure_of", "read", "teach"]
 
 # How long a key rests after a rate-limit reply that does not say how long.
 _UNTOLD_PAUSE_S = 1.0
@@ -67,21 +67,23 @@ def read(job: Job, reply: HttpReply | Failure) -> ModelReply | Failure:
 
 def teach(job: Job, lease: Lease, reply: HttpReply | Failure, outcome: ModelReply | Failure) -> None:
     """Give the place back and tell the limiter what the provider said about waiting and room."""
-    limiter = job.route.limiter
     lease.release()
-    if isinstance(outcome, Failure) and outcome.traits.pauses_key:
-        pause_s = _UNTOLD_PAUSE_S if outcome.retry_after_s is None else outcome.retry_after_s
-        limiter.pause(min(pause_s, LONGEST_HINT_S))
-        return
-    if isinstance(reply, Failure) or isinstance(outcome, Failure):
-        return
+    failure = failure_of(outcome)
+    if failure is not None and failure.traits.pauses_key:
+        pause_s = _UNTOLD_PAUSE_S if failure.retry_after_s is None else failure.retry_after_s
+        job.route.limiter.pause(min(pause_s, LONGEST_HINT_S))
+    elif not isinstance(reply, Failure) and not isinstance(outcome, Failure):
+        _teach_room(job, lease, reply)
+
+
+def _teach_room(job: Job, lease: Lease, reply: HttpReply) -> None:
     rooms = rate_rooms(reply.headers, provider=job.route.model.provider)
-    limiter.learn_answer(
+    lease.answered(
         requests_remaining=rooms.requests.remaining if rooms.requests else None,
         tokens_remaining=rooms.tokens.remaining if rooms.tokens else None,
     )
 
 
-def is_rate_limit(outcome: ModelReply | Failure) -> bool:
-    """Whether the provider refused for the rate, which costs the job no attempt."""
-    return isinstance(outcome, Failure) and outcome.kind is FailureKind.RATE_LIMIT
+def failure_of(outcome: ModelReply | Failure) -> Failure | None:
+    """Why there is no answer, or none of use; None for an answer."""
+    return outcome if isinstance(outcome, Failure) else outcome.failure

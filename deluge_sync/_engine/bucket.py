@@ -30,6 +30,8 @@ _MARGIN_S = 0.25
 _LEAST_LEAD_S = 0.25
 _IDLE_BURST_S = 1.0
 _IDLE_BURST_AMOUNT = 10
+_REFUSED_LEAD_S = 0.05
+_ROOM_LEFT_OVER_S = 0.1
 _ROUNDING = 1e-9
 
 
@@ -102,7 +104,8 @@ class Budget:
         self._log = SlidingLog()
         self._arrival = now
         self._learned_at = now
-        self._provider_tells = False
+        self._most_told: float | None = None
+        self._refused_at: float | None = None
         self.limit = per_minute
         self.tolerance_s = self._usual_tolerance_s()
 
@@ -152,42 +155,53 @@ class Budget:
         self._arrival += (actual - estimated) * self._interval_s
         self._log.correct(slot, actual - estimated)
 
-    def learn_room(self, now: float, remaining: float) -> bool:
-        """The provider says that `remaining` more may come at once: open or close the tolerance to just that.
+    def learn_room(self, now: float, remaining: float, *, told_s: float = 0.0, admitted_since: float = 0.0) -> bool:
+        """The provider said that `remaining` more may come at once: open or close the tolerance to just that.
 
-        Returns whether the next admission may have become due earlier.
+        It said so of the moment `told_s` ago. What its bucket has gained since then, and what we have admitted, is
+        reckoned in; it never holds more than the most it has told. A tenth of a second's worth is left over, because
+        requests do not arrive as evenly as they are sent. Without room the next one waits until the provider's own
+        bucket has it. Returns whether the next admission may have become due earlier.
         """
         if self._fixed_burst is not None:
             return False
-        self._provider_tells = True
-        self._log.expire(now)
-        before_s, self.tolerance_s = self.tolerance_s, self._tolerance_from(now, max(0.0, remaining))
-        return self.tolerance_s > before_s
-
-    def _tolerance_from(self, now: float, remaining: float) -> float:
-        """The tolerance with which `remaining` may go now, and what is left of the limit evenly after it."""
-        free = self.limit - self._log.total
-        if remaining >= free:
-            return inf
-        lead_s = max(0.0, self._arrival - now)
-        return self.limit * (lead_s + remaining * self._interval_s) / (free - remaining)
+        self._most_told = max(self._most_told or 0.0, remaining)
+        gained = told_s / self._interval_s
+        room = min(remaining + gained, self._most_told) - admitted_since - _ROOM_LEFT_OVER_S / self._interval_s
+        before = self.due(now, 1)
+        lead_s = max(0.0, self._arrival - now) + (room - 1) * self._interval_s
+        if lead_s < 0:
+            self._arrival, self.tolerance_s = max(self._arrival, now) + -lead_s, 0.0
+        else:
+            free = self.limit - self._log.total - max(0.0, room - 1)
+            self.tolerance_s = inf if free <= 0 else self.limit * lead_s / free
+        return self.due(now, 1) < before
 
     def learn_answer(self, now: float) -> bool:
         """An answer came and no refusal: where the provider tells nothing, the tolerance doubles each second.
 
         Returns whether the next admission may have become due earlier.
         """
-        if self._fixed_burst is not None or self._provider_tells or self.tolerance_s == inf:
+        if self._fixed_burst is not None or self._most_told is not None or self.tolerance_s == inf:
             return False
         elapsed_s = min(1.0, max(0.0, now - self._learned_at))
         self._learned_at = max(self._learned_at, now)
-        self.tolerance_s *= 2.0**elapsed_s
+        before_s, self.tolerance_s = self.tolerance_s, min(self.tolerance_s * 2.0**elapsed_s, self._ceiling_s(now))
         if self.tolerance_s > WINDOW_S * WINDOW_S:
             self.tolerance_s = inf
-        return elapsed_s > 0
+        return self.tolerance_s > before_s
+
+    def _ceiling_s(self, now: float) -> float:
+        """A provider that refused once counts in short windows, or allows less than we think: it is tried carefully."""
+        if self._refused_at is None:
+            return inf
+        return self._tolerance_for(self.limit / WINDOW_S / 2) * float(2.0 ** ((now - self._refused_at) / WINDOW_S))
 
     def learn_refusal(self, now: float, resume_at: float) -> None:
-        """The provider refused: back to a second's worth, evenly paced from the moment it is asked again."""
-        self.tolerance_s = self._usual_tolerance_s()
-        self._learned_at = max(now, resume_at)
-        self._arrival = min(self._arrival, max(now, resume_at))
+        """The provider refused: nothing early any more, and an even pace from the moment it is asked again.
+
+        The lead is forgiven: the pause is in its place.
+        """
+        self._refused_at = self._learned_at = self._arrival = max(now, resume_at)
+        if self._fixed_burst is None:
+            self.tolerance_s = max(_REFUSED_LEAD_S, self._interval_s)

@@ -236,7 +236,7 @@ class Dispatcher:
         try:
             tokens = self._handler.plan(job)
             lease = None if tokens is None else self._admit(lane, job, tokens)
-        except (RequestTooLargeError, ClientClosedError) as error:
+        except (RequestTooLargeError, ClientClosedError, TimeoutError) as error:
             self._handler.give_up(job, error)
         finally:
             with self._changed:
@@ -252,7 +252,7 @@ class Dispatcher:
             lane.waiting = (job, ticket)
         if job.is_cancelled:  # looked at after the ticket can be found: a canceller sets the flag first
             ticket.cancel()
-        return ticket.wait()
+        return ticket.wait(None if job.deadline == inf else max(0.0, job.deadline - self._clock()))
 
     def _after(self, lane: _Lane, job: Job, attempted: Attempted) -> None:
         """Draw the consequences of an attempt for the lane and, if the job is not finished, for the job."""

@@ -1,25 +1,21 @@
-"""What is done to a job, step by step: look up, plan, attempt, decide, finish. The dispatcher calls it.
-
-A reply that was paid for becomes an `APIResponse` before anything that can fail touches it; the cache and the user's
-postprocess come after that, and what they raise is logged and costs nothing but their own effect.
-"""
+"""What is done to a job, step by step: look up, plan, attempt, decide. The dispatcher calls it; `finish` ends a job."""
 
 from __future__ import annotations
 
 import logging
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from deluge_sync._adapters.call import ModelReply
 from deluge_sync._adapters.failure import Failure, FailureKind
-from deluge_sync._engine.attempt import call_of, estimate_tokens, exchange, is_rate_limit, read, teach
+from deluge_sync._engine.attempt import call_of, estimate_tokens, exchange, failure_of, read, teach
 from deluge_sync._engine.dispatcher import Attempted, Dispatcher
+from deluge_sync._engine.finish import Cache, Finisher
 from deluge_sync._engine.job import Job, Run
-from deluge_sync._engine.respond import answer_response, failure_response
-from deluge_sync._engine.retry import GiveUp, History, RetryPolicy, SendAgain, decide
+from deluge_sync._engine.retry import Decision, GiveUp, History, RetryPolicy, SendAgain, decide
 from deluge_sync._http import Transport
 from deluge_sync.errors import ClientClosedError, ConfigError, RequestTooLargeError
 from deluge_sync.prompt import Conversation
@@ -33,16 +29,9 @@ if TYPE_CHECKING:
     from deluge_sync.response import APIResponse
     from deluge_sync.tracker import Tracker
 
-__all__ = ["Cache", "Engine", "EngineSettings"]
+__all__ = ["Engine", "EngineSettings"]
 
 log = logging.getLogger(__name__)
-
-
-class Cache(Protocol):
-    """A local cache of answers: any object with these two methods, called from many threads."""
-
-    def get(self, prompt: Conversation) -> APIResponse | None: ...
-    def put(self, prompt: Conversation, response: APIResponse) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +64,7 @@ class Engine:
         self._tracker = tracker
         self._clock = clock
         self._chance = chance
+        self._finisher = Finisher(tracker, cache=settings.cache, postprocess=settings.postprocess, clock=clock)
         self._transport = Transport()
         self._dispatcher = Dispatcher(
             self, max_workers=settings.max_workers, outage_patience_s=settings.outage_patience_s, clock=clock
@@ -93,7 +83,7 @@ class Engine:
         try:
             self._dispatcher.submit(job, look_up=self._settings.cache is not None)
         except ClientClosedError:
-            self._tracker.failed(FailureKind.CANCELLED)
+            self._tracker.failed(FailureKind.CANCELLED.value)
             raise
         return job
 
@@ -101,7 +91,7 @@ class Engine:
         """A job that ends as an error at once, because its prompt cannot be read."""
         job = Job(job_id, Conversation(), run, self._pool.choose(run))
         self._tracker.queued()
-        self._fail(job, Failure(FailureKind.BAD_REQUEST, str(error), may_have_been_processed=False))
+        self._finisher.fail(job, Failure(FailureKind.BAD_REQUEST, str(error), may_have_been_processed=False))
         return job
 
     def cancel(self, jobs: Iterable[Job]) -> None:
@@ -116,37 +106,53 @@ class Engine:
     # --- what the dispatcher calls
 
     def look_up(self, job: Job) -> bool:
-        """Answer from the local cache if it can; a cache that fails is as good as none."""
-        assert self._settings.cache is not None
-        try:
-            found = job.context.run(self._settings.cache.get, job.prompt)
-        except Exception as error:
-            log.warning("cache look-up failed, so the prompt is sent: %s", error, exc_info=True)
-            return False
-        if found is None:
-            return False
-        hit = replace(found, id=job.id, prompt=job.prompt, local_cache_hit=True, cost=0.0, attempts=0, latency_s=None)
-        self._tracker.answered(is_local_cache_hit=True)
-        self._deliver(job, hit)
-        return True
+        """Answer from the local cache if it can."""
+        return self._finisher.answer_from_cache(job)
 
     def plan(self, job: Job) -> float | None:
         """Build the request and tell its tokens. None: the job ended, because it can or should not be sent."""
         if (stopped := job.run.why_stopped(job.route)) is not None:
             job.route = self._pool.choose(job.run, avoid=job.route)
             if job.run.why_stopped(job.route) is not None:
-                self._fail(job, stopped, "not sent: an earlier request of this run failed so")
+                self._finisher.fail(job, stopped, "not sent: an earlier request of this run failed so")
                 return None
         call = call_of(job)
         try:
             job.request = job.route.adapter.build_request(call)
         except ConfigError as error:
-            self._fail(job, Failure(FailureKind.BAD_REQUEST, str(error), may_have_been_processed=False))
+            self._finisher.fail(job, Failure(FailureKind.BAD_REQUEST, str(error), may_have_been_processed=False))
             return None
         return estimate_tokens(call)
 
     def attempt(self, job: Job, lease: Lease) -> Attempted:
         """Send once, and finish the job unless it is to be sent again."""
+        outcome = self._exchange(job, lease)
+        failure = failure_of(outcome)
+        decision: Decision = GiveUp() if failure is None else self._decide(job, failure)
+        is_answered = failure is None or not failure.traits.hints_at_outage
+        if isinstance(decision, SendAgain):
+            self._reroute(job, decision)
+            return Attempted(is_answered, again=decision)
+        if isinstance(outcome, ModelReply):
+            self._finisher.answer(job, outcome, decision.reason)
+        else:
+            self._finisher.fail(job, outcome, decision.reason)
+        return Attempted(is_answered)
+
+    def give_up(self, job: Job, error: Exception) -> None:
+        """Finish a job that cannot be carried out."""
+        if not job.future.done():
+            kind, message = _WHY_GIVEN_UP.get(type(error), (FailureKind.INTERNAL, f"{type(error).__name__}: {error}"))
+            self._finisher.fail(job, Failure(kind, message or str(error), may_have_been_processed=False))
+
+    def outlast(self, job: Job, down_s: float) -> None:
+        """Finish a job whose provider has been down for longer than is waited for."""
+        message = f"the provider has not answered for {down_s:.0f} s, and the prompt waited for it long enough"
+        self._finisher.fail(job, Failure(FailureKind.OUTAGE, message, may_have_been_processed=False))
+
+    # --- one attempt and what follows from it
+
+    def _exchange(self, job: Job, lease: Lease) -> ModelReply | Failure:
         now = self._clock()
         job.sent += 1
         job.first_sent_at = now if job.first_sent_at is None else job.first_sent_at
@@ -155,103 +161,39 @@ class Engine:
         reply = exchange(job, self._transport, timeout_s=timeout_s)
         outcome = read(job, reply)
         teach(job, lease, reply, outcome)
+        failure = failure_of(outcome)
         self._tracker.attempt_ended(
-            is_rate_limited=is_rate_limit(outcome),
+            is_rate_limited=failure is not None and failure.kind is FailureKind.RATE_LIMIT,
             is_maybe_billed=isinstance(outcome, Failure) and outcome.may_have_been_processed,
         )
         if isinstance(outcome, ModelReply):
-            self._answer(job, outcome)
-            return Attempted(is_answered=True)
-        return Attempted(is_answered=not outcome.traits.hints_at_outage, again=self._after_failure(job, outcome))
+            self._finisher.bill(job, outcome)
+        return outcome
 
-    def give_up(self, job: Job, error: Exception) -> None:
-        """Finish a job that cannot be carried out."""
-        if not job.future.done():
-            kind = _KINDS.get(type(error), FailureKind.INTERNAL)
-            self._fail(job, Failure(kind, f"{type(error).__name__}: {error}", may_have_been_processed=False))
-
-    def outlast(self, job: Job, down_s: float) -> None:
-        """Finish a job whose provider has been down for longer than is waited for."""
-        message = f"the provider has not answered for {down_s:.0f} s, and the prompt waited for it long enough"
-        self._fail(job, Failure(FailureKind.OUTAGE, message, may_have_been_processed=False))
-
-    # --- what comes after an attempt
-
-    def _after_failure(self, job: Job, failure: Failure) -> SendAgain | None:
+    def _decide(self, job: Job, failure: Failure) -> Decision:
         job.run.note(job.route, failure)
-        job.refusals += is_rate_limit(failure)
-        job.attempts += not is_rate_limit(failure)
-        decision = decide(failure, self._history(job), self._settings.retry, self._chance)
-        if isinstance(decision, GiveUp):
-            self._fail(job, failure, decision.reason)
-            return None
-        if decision.to_other_model:
-            job.route = self._pool.choose(job.run, avoid=job.route)
-        log.debug("job %s is sent again in %.2f s after %s", job.id, decision.delay_s, failure.kind)
-        return decision
-
-    def _history(self, job: Job) -> History:
+        is_refusal = failure.kind is FailureKind.RATE_LIMIT
+        job.refusals += is_refusal
+        job.attempts += not is_refusal
         now = self._clock()
-        return History(
+        history = History(
             attempts=job.attempts,
             refusals=job.refusals,
             elapsed_s=now - (job.first_sent_at or now),
             seconds_left=job.deadline - now,
             has_other_model=self._pool.has_other(job.run, job.route),
         )
+        return decide(failure, history, self._settings.retry, self._chance)
 
-    def _answer(self, job: Job, reply: ModelReply) -> None:
-        response = answer_response(job, reply, latency_s=self._clock() - (job.first_sent_at or 0.0))
-        self._count_cost(response)
-        if response.is_error:
-            self._tracker.failed(str(response.error_kind))
-        else:
-            self._keep(job, response)
-            self._tracker.answered()
-        self._deliver(job, self._postprocess(job, response))
-
-    def _fail(self, job: Job, failure: Failure, reason: str | None = None) -> None:
-        latency_s = None if job.first_sent_at is None else self._clock() - job.first_sent_at
-        response = failure_response(job, failure, reason=reason, latency_s=latency_s)
-        self._tracker.failed(failure.kind)
-        self._deliver(job, self._postprocess(job, response))
-
-    def _count_cost(self, response: APIResponse) -> None:
-        usage = response.usage
-        if usage is not None:
-            self._tracker.billed(
-                cost_usd=response.cost,
-                input_tokens=usage.input_tokens,
-                output_tokens=usage.output_tokens,
-                cache_read_tokens=usage.cache_read_tokens,
-                cache_write_tokens=usage.cache_write_tokens,
-            )
-
-    def _keep(self, job: Job, response: APIResponse) -> None:
-        cache = self._settings.cache
-        if cache is None or response.finish_reason == "length":
-            return
-        try:
-            job.context.run(cache.put, job.prompt, response)
-        except Exception as error:
-            log.warning("the cache did not take an answer: %s", error, exc_info=True)
-
-    def _postprocess(self, job: Job, response: APIResponse) -> APIResponse:
-        if self._settings.postprocess is None:
-            return response
-        try:
-            return job.context.run(self._settings.postprocess, response)
-        except Exception as error:
-            log.warning("postprocess failed, the answer is kept as it came: %s", error, exc_info=True)
-            response.error_message = f"postprocess failed: {type(error).__name__}: {error}"
-            return response
-
-    def _deliver(self, job: Job, response: APIResponse) -> None:
-        if job.future.set_running_or_notify_cancel():
-            job.future.set_result(response)
+    def _reroute(self, job: Job, again: SendAgain) -> None:
+        log.debug("job %s is sent again in %.2f s", job.id, again.delay_s)
+        if again.to_other_model:
+            job.route = self._pool.choose(job.run, avoid=job.route)
 
 
-_KINDS: dict[type[Exception], FailureKind] = {
-    ClientClosedError: FailureKind.CANCELLED,
-    RequestTooLargeError: FailureKind.BUDGET,
+# The kind of each error that ends a job before it was sent, and what to say where the error's own text does not fit.
+_WHY_GIVEN_UP: dict[type[Exception], tuple[FailureKind, str | None]] = {
+    ClientClosedError: (FailureKind.CANCELLED, "cancelled before it was answered"),
+    RequestTooLargeError: (FailureKind.BUDGET, None),
+    TimeoutError: (FailureKind.TIMEOUT, "its time was up before it could be sent"),
 }

@@ -51,6 +51,9 @@ class LeakyBucketLimiter:
         self._start_afresh()
         start_afresh_in_child(self)
         self._paused_until = -inf
+        self._admitted = 0
+        self._newest_told = 0
+        self._admitted_tokens = 0.0
         self._closed = False
         now = clock()
         self._concurrency = _positive("max_concurrent_requests", max_concurrent_requests)
@@ -98,21 +101,6 @@ class LeakyBucketLimiter:
             self._paused_until = max(self._paused_until, now + seconds)
             if self._requests is not None:
                 self._requests.learn_refusal(now, self._paused_until)
-
-    def learn_answer(self, *, requests_remaining: float | None = None, tokens_remaining: float | None = None) -> None:
-        """An answer came; with the provider's own count of what may still come at once, where it told it."""
-        with self._lock:
-            now = self._clock()
-            opened = False
-            if self._requests is not None and requests_remaining is not None:
-                # Requests on their way are not all counted yet on the provider's side.
-                opened = self._requests.learn_room(now, requests_remaining - self._in_flight)
-            elif self._requests is not None:
-                opened = self._requests.learn_answer(now)
-            if self._tokens is not None and tokens_remaining is not None:
-                opened |= self._tokens.learn_room(now, tokens_remaining)
-            if opened:
-                self._wake_first()
 
     def resize(
         self, *, max_requests_per_minute: float | None = None, max_tokens_per_minute: float | None = None
@@ -174,9 +162,11 @@ class LeakyBucketLimiter:
             self._requests.take(now, 1)
         slot = self._tokens.take(now, ticket.tokens) if self._tokens is not None else None
         self._in_flight += 1
+        self._admitted += 1
+        self._admitted_tokens += ticket.tokens
         self._queue.popleft()
         self._wake_first()
-        return Lease(self, ticket.tokens, slot)
+        return Lease(self, now, ticket.tokens, slot)
 
     def _leave(self, ticket: Ticket, error: Exception) -> Exception:
         self._queue.remove(ticket)
@@ -197,6 +187,33 @@ class LeakyBucketLimiter:
             if self._tokens is not None and slot is not None:
                 self._tokens.settle(slot, estimated, actual)
                 self._wake_first()
+
+    def _learn(self, lease: Lease, requests_remaining: float | None, tokens_remaining: float | None) -> None:
+        with self._lock:
+            if self._learn_requests(lease, requests_remaining) or self._learn_tokens(lease, tokens_remaining):
+                self._wake_first()
+
+    def _learn_requests(self, lease: Lease, remaining: float | None) -> bool:
+        """Whether the next may have become due earlier. Replies overtake each other; only the newest word counts."""
+        if self._requests is None:
+            return False
+        if remaining is None:
+            return self._requests.learn_answer(self._clock())
+        if lease._number < self._newest_told:
+            return False
+        self._newest_told = lease._number
+        now = self._clock()
+        return self._requests.learn_room(
+            now, remaining, told_s=now - lease._admitted_at, admitted_since=self._admitted - lease._number
+        )
+
+    def _learn_tokens(self, lease: Lease, remaining: float | None) -> bool:
+        if self._tokens is None or remaining is None or lease._number < self._newest_told:
+            return False
+        now = self._clock()
+        return self._tokens.learn_room(
+            now, remaining, told_s=now - lease._admitted_at, admitted_since=self._admitted_tokens - lease._tokens_before
+        )
 
     def _release(self) -> None:
         with self._lock:
@@ -229,13 +246,31 @@ class Ticket:
 class Lease:
     """One admitted request. Release it once the reply is there, or leave its `with` block."""
 
-    __slots__ = ("_estimated", "_limiter", "_released", "_slot")
+    __slots__ = (
+        "_admitted_at",
+        "_estimated",
+        "_limiter",
+        "_number",
+        "_released",
+        "_slot",
+        "_tokens_before",
+    )
 
-    def __init__(self, limiter: LeakyBucketLimiter, estimated: float, slot: Slot | None) -> None:
+    def __init__(self, limiter: LeakyBucketLimiter, now: float, estimated: float, slot: Slot | None) -> None:
         self._limiter = limiter
+        self._admitted_at = now
+        self._number = limiter._admitted
+        self._tokens_before = limiter._admitted_tokens
         self._estimated = estimated
         self._slot = slot
         self._released = False
+
+    def answered(self, *, requests_remaining: float | None = None, tokens_remaining: float | None = None) -> None:
+        """The request was answered; with the provider's count of what could still come after it, where it tells that.
+
+        What has been admitted since this request was, and what the provider's bucket has gained, are reckoned in.
+        """
+        self._limiter._learn(self, requests_remaining, tokens_remaining)
 
     def settle(self, actual_tokens: float) -> None:
         """Replace the estimate by what the provider counted. Call it at most once."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["answer_response", "failure_response"]
 
 
-def answer_response(job: Job, reply: ModelReply, *, latency_s: float) -> APIResponse:
+def answer_response(job: Job, reply: ModelReply, *, reason: str | None, latency_s: float | None) -> APIResponse:
     """The response to a job that the model answered. A refusal is an error that keeps what the model said."""
     usage, failure = reply.usage, reply.failure
     cost = cost_usd(job.route.model, usage, service_tier=reply.service_tier) if usage is not None else None
@@ -26,7 +26,7 @@ def answer_response(job: Job, reply: ModelReply, *, latency_s: float) -> APIResp
         sampling_params=job.route.params,
         status_code=200,
         is_error=failure is not None,
-        error_message=failure.message if failure is not None else None,
+        error_message=_message(failure, reason) if failure is not None else None,
         error_kind=failure.kind.value if failure is not None else None,
         usage=usage,
         content=reply.content,
@@ -36,6 +36,8 @@ def answer_response(job: Job, reply: ModelReply, *, latency_s: float) -> APIResp
         finish_reason=reply.finish_reason,
         cost=cost,
         cache_hit=usage is not None and usage.has_cache_hit,
+        retry_with_different_model=failure is not None and failure.traits.other_model_may_help,
+        give_up_if_no_other_models=failure is not None and not failure.traits.same_model_may_help,
         response_id=reply.response_id,
         raw_response=dict(reply.raw) if reply.raw is not None else None,
         attempts=job.sent,
@@ -53,10 +55,14 @@ def failure_response(job: Job, failure: Failure, *, reason: str | None, latency_
         sampling_params=job.route.params,
         status_code=failure.status,
         is_error=True,
-        error_message=f"{failure.message} ({reason})" if reason else failure.message,
+        error_message=_message(failure, reason),
         error_kind=failure.kind.value,
         retry_with_different_model=traits.other_model_may_help,
         give_up_if_no_other_models=not traits.same_model_may_help,
         attempts=job.sent,
         latency_s=latency_s,
     )
+
+
+def _message(failure: Failure, reason: str | None) -> str:
+    return f"{failure.message} ({reason})" if reason else failure.message

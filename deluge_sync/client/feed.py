@@ -7,6 +7,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from deluge_sync._adapters.failure import FailureKind
+from deluge_sync.errors import ClientClosedError
 
 if TYPE_CHECKING:
     from deluge_sync._engine.job import Job
@@ -20,6 +21,8 @@ class Feed:
 
     At most `window` prompts are outstanding at any moment, so that an endless iterable of prompts can be fed and
     memory stays flat. The iterable is read in the thread that iterates. Whoever leaves early must call `stop`.
+
+    A client that is closed meanwhile takes no more prompts; what was answered is handed out before that is raised.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class Feed:
         self._outstanding: set[Job] = set()
         self._finished: SimpleQueue[Job | None] = SimpleQueue()
         self._is_exhausted = False
+        self._closed_error: ClientClosedError | None = None
         self._is_stopped = False
 
     def __iter__(self) -> Iterator[tuple[int, APIResponse]]:
@@ -45,12 +49,14 @@ class Feed:
             while self._has_room() and (not self._outstanding or self._finished.empty()):
                 self._feed_one()
             if not self._outstanding:
-                return
+                break
             job = self._finished.get()
             if job is None:
-                return
+                break
             self._outstanding.discard(job)
             yield job.id, job.future.result()
+        if self._closed_error is not None:
+            raise self._closed_error
 
     def stop(self) -> None:
         """Cancel what is outstanding and end the iteration. From any thread; a second call does nothing."""
@@ -73,6 +79,10 @@ class Feed:
         except StopIteration:
             self._is_exhausted = True
             return
-        job = self._submit(position, prompt)
+        try:
+            job = self._submit(position, prompt)
+        except ClientClosedError as error:
+            self._is_exhausted, self._closed_error = True, error
+            return
         self._outstanding.add(job)
         job.future.add_done_callback(lambda _: self._finished.put(job))

@@ -93,6 +93,7 @@ class Model:
             supports_images=True,
             supports_files=True,
             supports_logprobs=True,
+            reasoning_model=True,
         )
 
 

@@ -102,7 +102,7 @@ def test_a_permanent_error_is_sent_once(fake_provider_factory: Factory, connect:
 
 
 def test_a_passing_error_is_tried_again(fake_provider_factory: Factory, connect: Connect) -> None:
-    provider = fake_provider_factory(script=[Reply.error(500), Reply.close(), Reply.half_json(), None])
+    provider = fake_provider_factory(script=[Reply.error(500), Reply.truncated(), Reply.half_json(), None])
 
     [response] = connect(provider).process_prompts_sync(["x"], show_progress=False)
 
@@ -121,12 +121,12 @@ def test_the_number_of_attempts_is_kept(fake_provider_factory: Factory, connect:
 
 
 def test_a_rate_limit_reply_costs_no_attempt(fake_provider_factory: Factory, connect: Connect) -> None:
-    provider = fake_provider_factory(script=[Reply.error(429, retry_after=0)] * 5)
+    provider = fake_provider_factory(script=[Reply.error(429, retry_after=0)] * 2)
 
     [response] = connect(provider, max_attempts=1).process_prompts_sync(["x"], show_progress=False)
 
     assert response.completion == "You said: x"
-    assert len(provider.ledger) == 6
+    assert len(provider.ledger) == 3
 
 
 def test_a_bad_key_stops_the_run(fake_provider_factory: Factory, connect: Connect) -> None:
@@ -181,7 +181,10 @@ def test_the_request_limit_holds_over_several_calls(fake_provider: FakeProvider,
     second = client.process_prompts_sync(["y"] * 15, show_progress=False)
 
     answered = [response for response in first + second if not response.is_error]
+    unsent = [response for response in first + second if response.is_error]
+    assert {response.error_message for response in unsent} == {"its time was up before it could be sent"}
     assert len(answered) == len(fake_provider.ledger) <= 20
+    assert {(response.error_kind, response.attempts) for response in unsent} == {("timeout", 0)}
 
 
 def test_a_prompt_over_the_token_limit_fails_at_once(fake_provider: FakeProvider, connect: Connect) -> None:
@@ -400,7 +403,7 @@ def test_ctrl_c_keeps_what_had_arrived(fake_provider_factory: Factory, connect: 
     prompts = ["fast 0", "fast 1", "slow 2", "slow 3", "slow 4", "never sent 5"]
 
     def interrupt() -> None:
-        wait_until(lambda: client.tracker.snapshot().answered == 2 and client.tracker.snapshot().in_flight == 3)
+        wait_until(lambda: client.tracker.snapshot().answered == 2 and len(provider.ledger) == 5)
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt).start()

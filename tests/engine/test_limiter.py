@@ -180,22 +180,66 @@ def test_a_second_call_does_not_get_a_fresh_budget() -> None:
     limiter.acquire(timeout_s=0)
 
 
-def test_room_at_the_provider_is_counted_without_what_is_on_its_way() -> None:
-    clock = Clock()
-    limiter = LeakyBucketLimiter(600, clock=clock)
-    leases = [limiter.acquire(timeout_s=0) for _ in range(10)]
-    limiter.learn_answer(requests_remaining=30)
-
-    more = 0
-    while True:
+def admitted_at_once(limiter: LeakyBucketLimiter) -> int:
+    for count in range(10_000):
         try:
             limiter.acquire(timeout_s=0)
         except TimeoutError:
-            break
-        more += 1
+            return count
+    raise AssertionError("it admits without end")
 
-    assert len(leases) == 10
-    assert more in (20, 21)
+
+def test_what_went_after_the_request_that_tells_the_room_is_reckoned_in() -> None:
+    clock = Clock()
+    limiter = LeakyBucketLimiter(6_000, clock=clock)
+    first = limiter.acquire(timeout_s=0)
+    for _ in range(9):
+        limiter.acquire(timeout_s=0)
+    first.answered(requests_remaining=30)
+
+    assert admitted_at_once(limiter) == 30 - 9 - 10  # a tenth of a second's worth, 10, is left over
+
+
+def test_what_the_providers_bucket_gains_meanwhile_is_reckoned_in() -> None:
+    clock = Clock()
+    limiter = LeakyBucketLimiter(6_000, clock=clock)
+    limiter.acquire(timeout_s=0).answered(requests_remaining=90)
+    first = limiter.acquire(timeout_s=0)
+    clock.now = 0.202  # at 6,000 a minute, less the margin, it gains 20 in 0.2 s
+    first.answered(requests_remaining=30)
+
+    assert admitted_at_once(limiter) == 30 + 20 - 10
+
+
+def test_the_providers_bucket_never_holds_more_than_the_most_it_has_told() -> None:
+    clock = Clock()
+    limiter = LeakyBucketLimiter(6_000, clock=clock)
+    first = limiter.acquire(timeout_s=0)
+    clock.now = 0.5
+    first.answered(requests_remaining=30)
+
+    assert admitted_at_once(limiter) == 30 - 10
+
+
+def test_an_older_word_about_the_room_does_not_count() -> None:
+    clock = Clock()
+    limiter = LeakyBucketLimiter(6_000, clock=clock)
+    older, newer = limiter.acquire(timeout_s=0), limiter.acquire(timeout_s=0)
+    newer.answered(requests_remaining=12)
+    older.answered(requests_remaining=5_000)
+
+    assert admitted_at_once(limiter) == 2
+
+
+def test_without_room_the_next_one_waits_until_the_providers_bucket_has_it() -> None:
+    clock = Clock()
+    limiter = LeakyBucketLimiter(600, clock=clock)
+    limiter.acquire(timeout_s=0).answered(requests_remaining=-2)
+
+    clock.now = 0.39  # 600 a minute are one in 0.1 s; three are missing, and one is left over
+    assert admitted_at_once(limiter) == 0
+    clock.now = 0.41
+    assert admitted_at_once(limiter) == 1
 
 
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])

@@ -1,0 +1,400 @@
+"""What every adapter keeps to, whatever its wire format. The expected values are in `cases/<adapter>.json`."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from deluge_sync._adapters.call import ModelReply
+from deluge_sync._adapters.failure import Failure
+from deluge_sync.errors import ConfigError
+from deluge_sync.prompt import Conversation, Message, ToolCall
+from deluge_sync.tool import Tool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Sum(BaseModel):
+    total: int
+
+
+WEATHER = Tool(
+    "weather",
+    "The weather in a city.",
+    {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False},
+)
+SEARCH = Tool("search", None, {"type": "object", "properties": {"words": {"type": "string"}}})
+WEATHER_CALLS = Message(
+    "assistant",
+    [
+        ToolCall.from_text("a", "weather", '{"city":"Oslo"}'),
+        ToolCall.from_text("b", "weather", '{"city": "Rome" }'),  # spaces and all: the prompt cache wants it unchanged
+    ],
+)
+
+CALLS: dict[str, dict[str, Any]] = {
+    "text": {"prompt": Conversation.user("What is 2 + 2?")},
+    "systems": {
+        "prompt": Conversation.system("Be brief.").user("Hello").ai("Bonjour").system("Now in German.").user("Hello")
+    },
+    "tools": {"prompt": Conversation.user("Weather?"), "tools": [WEATHER, SEARCH]},
+    "lax_tools": {
+        "prompt": Conversation.user("Weather?"),
+        "tools": [WEATHER],
+        "params": {"strict_tools": False},
+    },
+    "tool_results": {
+        "prompt": Conversation.user("Weather?")
+        .add(WEATHER_CALLS)
+        .with_tool_result("a", {"degrees": -3})
+        .with_tool_result("b", "sunny")
+    },
+    "schema_class": {"output_schema": Sum},
+    "schema_dict": {
+        "output_schema": {"title": "My sum!", "type": "object", "properties": {"total": {"type": "integer"}}}
+    },
+    "json_mode": {"params": {"json_mode": True}},
+    "logprobs": {"params": {"logprobs": True, "top_logprobs": 3}},
+    "without_sampling": {"model": {"accepts_sampling": False}},
+    "reasoning_effort": {"params": {"reasoning_effort": "high"}},
+    "service_tier": {"service_tier": "flex"},
+}
+REPLIES = (
+    "text",
+    "empty_text",
+    "thinking",
+    "tool_calls",
+    "malformed_arguments",
+    "unknown_tool_call",
+    "length",
+    "refusal",
+    "content_filter",
+    "cached_usage",
+    "logprobs",
+    "says_more",
+    "hollow",
+    "hollow_unpaid",
+    "hollow_paid",
+    "error_200",
+    "error_beside_answer",
+    "lasting_error_beside_answer",
+)
+
+
+def told(outcome: ModelReply | Failure) -> dict[str, Any]:
+    """What an outcome says, as the tables write it."""
+    if isinstance(outcome, Failure):
+        return {"is_answer": False, "failure": outcome.kind.value, "failure_message": outcome.message}
+    content, usage, failure = outcome.content, outcome.usage, outcome.failure
+    return {
+        "is_answer": True,
+        "text": content.text,
+        "completion": content.completion,
+        "thinking": content.thinking,
+        "refusal": content.refusal,
+        "parts": [type(part).__name__ for part in content.parts],
+        "tool_calls": [[call.id, call.name, dict(call.arguments)] for call in content.tool_calls],
+        "arguments_texts": [call.arguments_text for call in content.tool_calls],
+        "usage": usage and [usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens],
+        "finish_reason": outcome.finish_reason,
+        "model": outcome.model_external,
+        "id": outcome.response_id,
+        "service_tier": outcome.service_tier,
+        "logprobs": outcome.logprobs,
+        "failure": failure and failure.kind.value,
+        "failure_message": failure and failure.message,
+        "has_raw": outcome.raw is not None,
+    }
+
+
+# --- requests
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_the_call_is_written_in_the_format(adapter_case: Any, name: str) -> None:
+    request = adapter_case.build(**CALLS[name])
+    assert (request.method, request.url) == ("POST", adapter_case.table["url"])
+    assert json.loads(request.body) == adapter_case.table["requests"][name]
+
+
+def test_the_key_is_in_its_header_and_in_no_repr(adapter_case: Any) -> None:
+    name, value = adapter_case.table["key"]
+    call = adapter_case.call(headers={"X-Gateway-Key": "gateway-key-1"})
+    request = adapter_case.adapter.build_request(call)
+    assert request.headers[name].reveal() == value
+    assert request.headers["X-Gateway-Key"].reveal() == "gateway-key-1"
+    assert "sk-test-key" not in repr((request, call))
+    assert "gateway-key-1" not in repr((request, call))
+
+
+def test_without_a_key_no_key_header_is_sent(adapter_case: Any) -> None:
+    assert adapter_case.table["key"][0] not in adapter_case.build(key=None).headers
+
+
+def test_an_extra_header_takes_the_place_of_ours_whatever_its_case(adapter_case: Any) -> None:
+    name = adapter_case.table["key"][0]
+    headers = adapter_case.build(headers={name.upper(): "mine"}).headers
+    assert [(key, value.reveal()) for key, value in headers.items() if key.lower() == name.lower()] == [
+        (name.upper(), "mine")
+    ]
+
+
+def test_refused_sampling_is_warned_of_once_a_model_however_many_threads(
+    adapter_case: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    barrier = Barrier(8)
+
+    def build(_: int) -> None:
+        barrier.wait()
+        for _ in range(20):
+            adapter_case.build(model={"id": "warned-once", "accepts_sampling": False})
+
+    with caplog.at_level(logging.WARNING), ThreadPoolExecutor(8) as pool:
+        list(pool.map(build, range(8)))
+    assert [record.getMessage() for record in caplog.records] == [
+        "not sent to warned-once, which does not take it: temperature, top_p"
+    ]
+    adapter_case.build(model={"id": "warned-too", "accepts_sampling": False})
+    assert len(caplog.records) == 2
+
+
+def test_leaving_out_what_changes_nothing_is_not_warned_of(adapter_case: Any, caplog: pytest.LogCaptureFixture) -> None:
+    params = {"temperature": 1.0, "top_p": 1.0, "reasoning_effort": "none"}
+    body = adapter_case.body(params=params, model={"id": "quiet", "accepts_sampling": False, "reasoning_model": False})
+    assert body == adapter_case.table["requests"]["without_sampling"]
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("lacking", "params", "told_of"),
+    [
+        ("supports_json", {"json_mode": True}, "json_mode"),
+        ("supports_logprobs", {"logprobs": True, "top_logprobs": 2}, "logprobs, top_logprobs"),
+        ("reasoning_model", {"reasoning_effort": "low"}, "reasoning_effort"),
+    ],
+)
+def test_what_the_model_lacks_is_left_out_with_one_warning(
+    adapter_case: Any, lacking: str, params: dict[str, Any], told_of: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain = adapter_case.body()
+    for _ in range(3):
+        assert adapter_case.body(model={"id": f"without-{lacking}", lacking: False}, params=params) == plain
+    assert [record.getMessage() for record in caplog.records] == [
+        f"not sent to without-{lacking}, which does not take it: {told_of}"
+    ]
+
+
+def test_an_output_schema_for_a_model_that_keeps_to_none_is_refused_before_it_costs(adapter_case: Any) -> None:
+    with pytest.raises(ConfigError, match=r"model 'contract-\w+' cannot hold its answers to an output_schema"):
+        adapter_case.build(model={"supports_schema": False}, output_schema=Sum)
+
+
+def test_a_tool_that_is_none_is_refused(adapter_case: Any) -> None:
+    with pytest.raises(ConfigError, match="a tool is a Tool or a dict in the provider's form, not None"):
+        adapter_case.build(tools=[None])
+
+
+def test_a_tool_that_cannot_be_strict_leaves_a_debug_line(adapter_case: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "deluge_sync"):
+        adapter_case.build(tools=[WEATHER, Tool("find", None, SEARCH.parameters)])
+    assert [record.getMessage() for record in caplog.records] == [
+        "tool find is sent without strict, which its schema does not allow"
+    ]
+
+
+HALF = "half a \ud83d character"
+CLOSED: dict[str, Any] = {"type": "object", "required": ["a"], "additionalProperties": False}
+DEEP: Any = {"type": "string"}
+for _ in range(1_000):
+    DEEP = {**CLOSED, "properties": {"a": DEEP}}
+ENDLESS = {**CLOSED, "properties": {}}
+ENDLESS["properties"]["a"] = ENDLESS
+
+
+UNSPEAKABLE: dict[str, dict[str, Any]] = {
+    "half a character": {"prompt": Conversation.user(HALF)},
+    "half a character in a system text": {"prompt": Conversation.system(HALF).user("Hi")},
+    "half a character in an argument": {"prompt": Conversation([Message.ai().with_tool_call("1", "f", {"a": HALF})])},
+    "half a character in its name": {"prompt": Conversation([Message.ai().with_tool_call("1", "f", {HALF: 1})])},
+    "5,001 digits": {"prompt": Conversation([Message.ai().with_tool_call("1", "f", {"a": 10**5_000})])},
+    "an object": {"prompt": Conversation([Message.ai().with_tool_call("1", "f", {"a": object()})])},
+    "half a character in a tool": {"tools": [Tool("f", HALF)]},
+    "half a character in a schema": {"output_schema": {"type": "object", "description": HALF}},
+    "an object in a schema": {"output_schema": {"type": "object", "const": object()}},
+    "a deep schema": {"output_schema": DEEP},
+    "an endless schema": {"output_schema": ENDLESS},
+}
+
+
+@pytest.mark.parametrize("said", UNSPEAKABLE.values(), ids=UNSPEAKABLE)
+def test_what_json_cannot_say_is_a_config_error_of_that_prompt(adapter_case: Any, said: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="cannot be written") as caught:
+        adapter_case.build(**said)
+    assert str(caught.value).isascii()
+
+
+def test_a_conversation_comes_through_its_own_reply_again(adapter_case: Any) -> None:
+    """An answer with tool calls, arguments malformed or not, can be sent back as part of the next prompt."""
+    for name in ("text", "tool_calls", "malformed_arguments", "unknown_tool_call"):
+        reply = adapter_case.read(adapter_case.table["replies"][name]["body"])
+        prompt = Conversation.user("Hi").add(reply.content).user("Go on")
+        assert adapter_case.body(prompt) is not None
+
+
+def test_no_prompt_key_or_header_is_logged(adapter_case: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        adapter_case.build(
+            Conversation.system("the prompt itself").user("the prompt itself"),
+            model={"id": "silent", "accepts_sampling": False},
+            headers={"X-Gateway-Key": "gateway-key-1"},
+            tools=[SEARCH],
+        )
+        adapter_case.read(adapter_case.table["replies"]["text"]["body"])
+    for secret in ("the prompt itself", "sk-test-key", "gateway-key-1", "Four."):
+        assert secret not in caplog.text
+
+
+# --- replies
+
+
+@pytest.mark.parametrize("name", REPLIES)
+def test_the_reply_is_read(adapter_case: Any, name: str) -> None:
+    row = adapter_case.table["replies"][name]
+    seen = told(adapter_case.read(row["body"]))
+    assert {key: seen[key] for key in row["expect"]} == row["expect"]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"", "truncated"),
+        (b'{"id": "x", "ch', "truncated"),
+        (b"<!DOCTYPE html><html><title>Just a moment</title></html>", "server"),
+        (b"upstream connect error", "server"),
+        (b"\xff\xfe\x00", "server"),
+        (b"NaN", "malformed"),
+        (b"null", "malformed"),
+        (b"[]", "malformed"),
+        (b"{}", "malformed"),
+        (b"[" * 100_000 + b"]" * 100_000, "malformed"),
+        (b'{"id": ' + b"9" * 5_000 + b"}", "malformed"),
+    ],
+    ids=["empty", "half", "page", "text", "no text", "NaN", "null", "list", "object", "deep", "digits"],
+)
+def test_a_success_that_is_no_answer_fails_by_its_kind(adapter_case: Any, body: bytes, kind: str) -> None:
+    failure = adapter_case.read(body)
+    assert isinstance(failure, Failure)
+    assert (failure.kind.value, failure.status) == (kind, 200)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (301, "bad_request"),
+        (307, "bad_request"),
+        (400, "bad_request"),
+        (401, "auth"),
+        (404, "model_not_found"),
+        (429, "rate_limit"),
+        (500, "server"),
+        (529, "overloaded"),
+    ],
+)
+def test_an_answer_behind_another_status_is_not_taken_for_one(adapter_case: Any, status: int, kind: str) -> None:
+    failure = adapter_case.read(adapter_case.table["replies"]["text"]["body"], status=status)
+    assert isinstance(failure, Failure)
+    assert (failure.kind.value, failure.status) == (kind, status)
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (b"Fo\xffr.", "Fo\ufffdr."),
+        (b"Fo\\ud83dr.", "Fo?r."),
+        (b"F\\ud83d\\ude00r", "F\U0001f600r"),
+        (b"F\\u0000", "F\0"),
+    ],
+)
+def test_a_paid_answer_is_not_lost_for_a_broken_character(adapter_case: Any, sent: bytes, read: str) -> None:
+    body = json.dumps(adapter_case.table["replies"]["text"]["body"]).encode()
+    assert told(adapter_case.read(body.replace(b"Four.", sent)))["text"] == read
+
+
+def test_a_byte_order_mark_is_passed_over(adapter_case: Any) -> None:
+    body = b"\xef\xbb\xbf" + json.dumps(adapter_case.table["replies"]["text"]["body"]).encode()
+    assert told(adapter_case.read(body))["text"] == "Four."
+
+
+def places(document: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield place
+    items = (
+        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    )
+    for key, value in items:
+        yield from places(value, (*place, key))
+
+
+def with_value(document: Any, place: tuple[Any, ...], value: Any) -> Any:
+    if not place:
+        return value
+    changed = copy.deepcopy(document)
+    holder = changed
+    for key in place[:-1]:
+        holder = holder[key]
+    holder[place[-1]] = value
+    return changed
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def assert_sound(outcome: ModelReply | Failure) -> None:
+    assert isinstance(outcome, ModelReply | Failure)
+    failure = outcome if isinstance(outcome, Failure) else outcome.failure
+    assert failure is None or (len(failure.message) <= 500 and failure.message.isprintable())
+    if isinstance(outcome, ModelReply):
+        json.dumps([told(outcome), outcome.raw])
+        assert outcome.usage is None or min(told(outcome)["usage"]) >= 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(body=st.binary(max_size=200))
+def test_no_bytes_make_the_reader_raise(adapter_case: Any, body: bytes) -> None:
+    assert_sound(adapter_case.read(body))
+
+
+@settings(max_examples=100, deadline=None)
+@given(document=json_values)
+def test_no_document_makes_the_reader_raise(adapter_case: Any, document: Any) -> None:
+    assert_sound(adapter_case.read(document))
+
+
+@settings(max_examples=400, deadline=None)
+@given(data=st.data(), value=json_values)
+def test_no_change_of_a_real_reply_makes_the_reader_raise(adapter_case: Any, data: st.DataObject, value: Any) -> None:
+    document = adapter_case.table["replies"][data.draw(st.sampled_from(REPLIES))]["body"]
+    place = data.draw(st.sampled_from(list(places(document))))
+    assert_sound(adapter_case.read(with_value(document, place, value)))
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_a_cut_reply_is_truncated(adapter_case: Any, data: st.DataObject) -> None:
+    body = json.dumps(adapter_case.table["replies"]["text"]["body"]).encode()
+    failure = adapter_case.read(body[: data.draw(st.integers(0, len(body) - 1))])
+    assert isinstance(failure, Failure)
+    assert failure.kind.value == "truncated"

@@ -1,0 +1,54 @@
+"""The feed alone, with an engine that answers when the test says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from deluge_sync._engine.job import Job, Run
+from deluge_sync.client.feed import Feed
+from deluge_sync.errors import ClientClosedError
+from deluge_sync.prompt import Conversation
+
+
+class Answers:
+    """Takes jobs and answers each at once, until it is closed."""
+
+    def __init__(self, *, closes_after: int) -> None:
+        self.left = closes_after
+        self.cancelled: list[Job] = []
+
+    def submit(self, position: int, prompt: str) -> Job:
+        if not self.left:
+            raise ClientClosedError("closed")
+        self.left -= 1
+        job = Job(position, Conversation.user(prompt), Run(), None)  # type: ignore[arg-type]  # it goes nowhere
+        job.future.set_result(f"answer to {prompt}")  # type: ignore[arg-type]  # what it is does not matter here
+        return job
+
+    def cancel(self, jobs: Iterable[Job]) -> None:
+        self.cancelled += jobs
+
+
+def test_what_was_answered_is_handed_out_before_a_closed_client_is_told() -> None:
+    answers = Answers(closes_after=3)
+    got: list[object] = []
+
+    feed = iter(Feed(list("abcdef"), answers.submit, answers.cancel, window=10))
+    got += [next(feed)[1] for _ in range(3)]
+    with pytest.raises(ClientClosedError):
+        next(feed)
+
+    assert got == ["answer to a", "answer to b", "answer to c"]
+
+
+def test_stopping_cancels_what_is_outstanding_and_ends_the_iteration() -> None:
+    answers = Answers(closes_after=100)
+    feed = Feed((str(n) for n in range(100)), answers.submit, answers.cancel, window=10)
+    iterator = iter(feed)
+    next(iterator)
+    feed.stop()
+
+    assert list(iterator) == []
+    assert all(isinstance(job, Job) for job in answers.cancelled)
