@@ -72,8 +72,12 @@ def teach(job: Job, lease: Lease, reply: HttpReply | Failure, outcome: ModelRepl
     if failure is not None and failure.traits.pauses_key:
         pause_s = _UNTOLD_PAUSE_S if failure.retry_after_s is None else failure.retry_after_s
         job.route.limiter.pause(min(pause_s, LONGEST_HINT_S))
-    elif not isinstance(reply, Failure) and not isinstance(outcome, Failure):
-        _teach_room(job, lease, reply)
+        return
+    if isinstance(reply, Failure) or isinstance(outcome, Failure):
+        return
+    _teach_room(job, lease, reply)
+    if outcome.usage is not None and job.route.model.refunds_unused:
+        lease.settle(outcome.usage.total_tokens)
 
 
 def _teach_room(job: Job, lease: Lease, reply: HttpReply) -> None:

@@ -95,7 +95,7 @@ def _cost(snapshot: Snapshot) -> str:
 def _requests(snapshot: Snapshot) -> str:
     limit = snapshot.limits.requests_per_minute
     allowed = f" of {limit:,} allowed" if limit else ""
-    pace = f"{snapshot.requests_sent / snapshot.elapsed_s:,.1f} a second, " if snapshot.elapsed_s else ""
+    pace = f"{snapshot.requests_sent / snapshot.elapsed_s * 60:,.0f} a minute; " if snapshot.elapsed_s else ""
     return f"{snapshot.requests_sent:,} sent, {pace}{snapshot.busiest_minute:,} in the busiest minute{allowed}"
 
 

@@ -35,6 +35,7 @@ class Model:
     supports_json: json_mode; supports_schema: answers held to a JSON schema.
     accepts_sampling: False where temperature and top_p are refused, so they are left out of the request.
     context_tokens, max_output_tokens: None is unknown.
+    refunds_unused: whether the token limit gets back what a request reserved and did not use.
     max_tokens_field: what the OpenAI format calls the upper bound of the answer at this vendor.
     deprecation_date: ISO date on which the vendor means to stop serving it.
 
@@ -65,6 +66,7 @@ class Model:
     accepts_sampling: bool = True
     context_tokens: int | None = None
     max_output_tokens: int | None = None
+    refunds_unused: bool = True
     max_tokens_field: MaxTokensField = "max_tokens"
     deprecation_date: str | None = None
 

@@ -25,7 +25,7 @@ def test_it_answers_within_the_limit_and_tells_everything(cli: Any, results: Pat
     assert "answered  60\n" in ended.err
     assert "failed    0\n" in ended.err
     assert re.search(r"cost      \$0\.00\d\d\n", ended.err)
-    assert re.search(r"requests  \d\d sent, [\d.]+ a second, \d\d in the busiest minute of 6,000 allowed\n", ended.err)
+    assert re.search(r"requests  \d\d sent, [\d,]+ a minute; \d\d in the busiest minute of 6,000 allowed\n", ended.err)
     assert ended.err.endswith(f"results are in {results}\n")
 
 

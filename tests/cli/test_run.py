@@ -73,7 +73,7 @@ def test_the_summary_is_plain_lines_on_standard_error(answer: Any, ten: Path) ->
     assert said["failed"] == "0"
     assert said["retried"] == "0 requests"
     assert said["cost"].startswith("$0.")
-    assert re.fullmatch(r"10 sent, [\d,.]+ a second, 10 in the busiest minute of 5,000 allowed", said["requests"])
+    assert re.fullmatch(r"10 sent, [\d,]+ a minute; 10 in the busiest minute of 5,000 allowed", said["requests"])
 
 
 def test_options_reach_the_provider(answer: Any, ten: Path, fake_provider: FakeProvider) -> None:

@@ -32,7 +32,7 @@ def test_everything_a_user_wants_to_know_is_said() -> None:
         ("retried", "7 requests, 2 after a rate limit reply"),
         ("tokens", "12,345 in, 6,789 out"),
         ("cost", "$0.0123"),
-        ("requests", "207 sent, 20.7 a second, 207 in the busiest minute of 1,200 allowed"),
+        ("requests", "207 sent, 1,242 a minute; 207 in the busiest minute of 1,200 allowed"),
         ("time", "10.0 s"),
     ]
 
@@ -62,7 +62,7 @@ def test_time_is_told_in_fitting_units(seconds: float, text: str) -> None:
 
 def test_without_a_limit_none_is_claimed() -> None:
     lines = dict(summary_lines(Totals(1, 0), replace(SNAPSHOT, limits=Limits())))
-    assert lines["requests"] == "207 sent, 20.7 a second, 207 in the busiest minute"
+    assert lines["requests"] == "207 sent, 1,242 a minute; 207 in the busiest minute"
 
 
 def test_in_a_pipe_it_is_plain_lines_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -197,6 +197,20 @@ def test_a_prompt_over_the_token_limit_fails_at_once(fake_provider: FakeProvider
     assert "limit of 1,000 a minute" in str(large.error_message)
 
 
+def test_tokens_that_were_reserved_and_not_used_are_given_back_where_the_provider_does(
+    fake_provider: FakeProvider, connect: Connect
+) -> None:
+    limits = {"max_tokens_per_minute": 1_200, "max_seconds_per_prompt": 1, "max_concurrent_requests": 1}
+    refunding = connect(fake_provider, "an-endpoint-of-ours", **limits)
+    keeping = connect(fake_provider, "gpt-4.1-mini", **limits)  # OpenAI counts the reservation
+
+    answered = refunding.process_prompts_sync(["x"] * 10, show_progress=False)
+    held_back = keeping.process_prompts_sync(["x"] * 10, show_progress=False)
+
+    assert sum(not response.is_error for response in answered) == 10
+    assert sum(not response.is_error for response in held_back) == 2  # of 512 tokens and a few each
+
+
 def test_a_refusal_is_told_and_not_an_empty_success(fake_provider_factory: Factory, connect: Connect) -> None:
     body = (
         b'{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"finish_reason":"stop",'

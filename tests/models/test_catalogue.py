@@ -37,6 +37,7 @@ def test_the_numbers_of_one_model() -> None:
         accepts_sampling=False,
         context_tokens=272_000,
         max_output_tokens=128_000,
+        refunds_unused=False,
         max_tokens_field="max_completion_tokens",
     )
 

@@ -1,0 +1,39 @@
+"""Every Python block of the README runs, against the embedded provider."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deluge_sync.testing import FakeProvider
+
+README = Path(__file__).parent.parent / "README.md"
+BLOCKS = re.findall(r"^```python\n(.*?)^```", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=[f"block{number}" for number in range(len(BLOCKS))])
+def test_the_block_runs(block: str, fake_provider: FakeProvider, tmp_path: Path) -> None:
+    keys = {"OPENAI_API_KEY": "sk-test-0123456789", "EXAMPLE_API_KEY": "example"}
+    environment = {**os.environ, **keys, "OPENAI_BASE_URL": fake_provider.openai_url}
+
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", block],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_there_are_blocks_to_run() -> None:
+    assert len(BLOCKS) >= 5
