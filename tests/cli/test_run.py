@@ -138,7 +138,7 @@ def test_warnings_of_the_library_are_seen(spawn: Any, fake_provider: FakeProvide
     process = spawn("run", ten, "-o", results, "--base-url", url, "--model", "o4-mini", "--limit", "2", *FAST)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert "WARNING: temperature is not sent to o4-mini: the model does not take it" in err.decode().splitlines()
+    assert "WARNING: not sent to o4-mini, which does not take it: temperature" in err.decode().splitlines()
 
 
 # --- going on
