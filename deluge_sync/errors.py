@@ -38,11 +38,15 @@ __all__ = [
     "UnknownModelError",
 ]
 
-TransportKind = Literal["connect", "timeout", "broken", "tls", "too_large", "cancelled"]
+TransportKind = Literal["connect", "timeout", "broken", "illegal", "tls", "too_large", "cancelled"]
 
 
 class DelugeError(Exception):
-    """Ancestor of every exception this package raises on purpose."""
+    """Ancestor of every exception this package raises on purpose. Pickled, it keeps its text and its attributes."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The usual way calls the class with the finished text, which is not what the constructors here take.
+        return _revive, (type(self), self.args), self.__dict__
 
 
 class ConfigError(DelugeError, ValueError):
@@ -85,8 +89,9 @@ class ClientClosedError(DelugeError, RuntimeError):
 class TransportError(DelugeError, ConnectionError):
     """A request was not answered by a complete HTTP reply.
 
-    `kind` says where it broke; `may_have_been_processed` is False only where it is certain that the provider never
-    had the whole request (refused connection, unknown host, failed TLS handshake).
+    `kind` says where it broke; with "illegal" the request itself has a URL or header that cannot be sent.
+    `may_have_been_processed` is False only where it is certain that the provider never had the whole request (refused
+    connection, unknown host, failed TLS handshake).
     """
 
     def __init__(self, kind: TransportKind, message: str, *, may_have_been_processed: bool) -> None:
@@ -113,6 +118,12 @@ class ApiStatusError(DelugeError):
 
 class ReplyFormatError(DelugeError, ValueError):
     """A direct SDK call got a reply that is not the document its endpoint promises."""
+
+
+def _revive(kind: type[DelugeError], args: tuple[Any, ...]) -> DelugeError:
+    error = kind.__new__(kind)
+    error.args = args
+    return error
 
 
 class Interrupted(KeyboardInterrupt):

@@ -216,6 +216,7 @@ _TRANSPORT_KINDS: Mapping[TransportKind, FailureKind] = {
     "connect": _Kind.CONNECT,
     "broken": _Kind.CONNECT,
     "timeout": _Kind.TIMEOUT,
+    "illegal": _Kind.BAD_REQUEST,
     "tls": _Kind.TLS,
     "too_large": _Kind.MALFORMED,
     "cancelled": _Kind.CANCELLED,

@@ -2,13 +2,32 @@
 
 It knows nothing of models, retries or limits. Adapters build an `HttpRequest` without touching this package's
 machinery; the engine hands it to a `Transport`. `send` is the same over one transport for the whole process, for
-direct SDK calls.
+direct SDK calls. requests and urllib3 take 60 ms to import, so they are loaded with the first transport.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from deluge_sync._http.leash import Leash
 from deluge_sync._http.message import HttpReply, HttpRequest
-from deluge_sync._http.transport import Transport, send
+
+if TYPE_CHECKING:
+    from deluge_sync._http.transport import Transport
 
 __all__ = ["HttpReply", "HttpRequest", "Leash", "Transport", "send"]
+
+
+def send(request: HttpRequest, *, timeout_s: float) -> HttpReply:
+    """`Transport.send` over the connections that the whole process shares. For any number of threads."""
+    from deluge_sync._http.transport import shared
+
+    return shared.send(request, timeout_s=timeout_s)
+
+
+def __getattr__(name: str) -> Any:
+    if name != "Transport":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from deluge_sync._http.transport import Transport
+
+    return Transport

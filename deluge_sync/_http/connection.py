@@ -1,32 +1,46 @@
-"""urllib3's connections and pools, put on a leash: every socket they open or reuse is lent to the call's `Leash`.
+"""urllib3's connections and pools, put on a leash: whatever a call waits for is lent to the call's `Leash`.
 
 The calling thread names its leash with `leashed(...)`; the connection finds it there. This is the one place that
-reaches into urllib3's classes, all of it in methods that urllib3 documents for subclassing or has kept since 2.0.
+reaches into urllib3's and http.client's classes, all of it in methods that they document for subclassing or have kept
+since urllib3 2.0 and Python 3.11. Used by `transport` only.
 """
 
 from __future__ import annotations
 
+import errno
+import os
+import queue
 import socket
 import threading
+from collections import deque
 from contextlib import contextmanager
+from functools import cached_property, partial
+from http.client import CONTINUE, SWITCHING_PROTOCOLS, HTTPResponse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
+from requests.exceptions import InvalidProxyURL
+from requests.structures import CaseInsensitiveDict
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
-from urllib3.util.connection import create_connection
+from urllib3.util import wait_for_write
+from urllib3.util.ssl_ import create_urllib3_context
 
-from deluge_sync._http.leash import Leash
-from deluge_sync._http.resolver import Resolver
+from deluge_sync._http.leash import Leash, shut_down
+from deluge_sync._http.resolver import Address, Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from requests import PreparedRequest
+    from ssl import SSLContext
 
 __all__ = ["LeashedAdapter", "leashed"]
+
+_KEPT_CONNECTIONS = 2048
+_CONNECTING = (errno.EINPROGRESS, errno.EWOULDBLOCK)
 
 _resolver = Resolver()
 _calling = threading.local()
@@ -42,35 +56,43 @@ def leashed(leash: Leash) -> Iterator[None]:
         del _calling.leash
 
 
+class _Reply(HTTPResponse):
+    """http.client's reply, which also tells the leash that it has begun, and skips every interim reply."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        # The first read fills the buffer, and the line below is taken from there. http.client cannot tell afterwards
+        # whether a connection that was reset had brought a byte.
+        leash: Leash = _calling.leash
+        leash.has_reply_begun = leash.has_reply_begun or bool(self.fp.peek(1))
+        version, status, reason = super()._read_status()  # type: ignore[misc]  # the stubs leave it out
+        # http.client skips 100 only, and would hand out 103 Early Hints as the reply.
+        is_interim = SWITCHING_PROTOCOLS < status < 200
+        return version, CONTINUE if is_interim else status, reason
+
+
 class _LeashedConnection(HTTPConnection):
     """Counts what it has served, because only a connection that was idle before can have gone stale."""
 
+    response_class = _Reply
     served = 0
 
     def _new_conn(self) -> socket.socket:
-        leash: Leash = _calling.leash
-        sock = _connect(self, leash)
-        # Wrapping in TLS moves the descriptor to a new object that is not reachable until the handshake ends. A
-        # duplicate reaches the same connection meanwhile.
-        leash.lend(sock.dup(), owned=True)
-        return sock
-
-    def connect(self) -> None:
         self.served = 0
-        super().connect()
-        _calling.leash.lend(self.sock)
+        return _connect(self, _calling.leash)
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        leash: Leash = _calling.leash
-        if leash.on_fresh_connection and self.served:
-            self.close()
         if self.sock is None:
             self.connect()
+        leash: Leash = _calling.leash
+        leash.lend(partial(shut_down, cast("socket.socket", self.sock)))
         leash.was_reused = self.served > 0
-        leash.lend(cast("socket.socket", self.sock))
-        leash.was_sent = True
         self.served += 1
         super().request(*args, **kwargs)
+
+    def endheaders(self, *args: Any, **kwargs: Any) -> None:
+        _calling.leash.was_sent = True
+        _calling.leash.has_reply_begun = False
+        super().endheaders(*args, **kwargs)
 
 
 class _LeashedTlsConnection(_LeashedConnection, HTTPSConnection):
@@ -78,24 +100,87 @@ class _LeashedTlsConnection(_LeashedConnection, HTTPSConnection):
 
 
 def _connect(connection: HTTPConnection, leash: Leash) -> socket.socket:
-    """A connected TCP socket to the first address that answers within the time left."""
+    """A TCP connection to the first address that answers within its share of the time left."""
     host, port = connection._dns_host, connection.port
     problem: OSError = OSError("no address")
     try:
-        addresses = _resolver.addresses(host, port, timeout_s=leash.remaining_s())
+        addresses = _resolver.addresses(host.strip("[]"), port, leash)
     except OSError as exc:
         raise NewConnectionError(connection, f"look-up of {host!r} failed: {exc}") from exc
     for position, address in enumerate(addresses):
         share_s = leash.remaining_s() / (len(addresses) - position)
         try:
-            return create_connection((address, port), max(share_s, 0.001), socket_options=connection.socket_options)
+            return _open(address, connection.socket_options or (), leash, share_s)
         except OSError as exc:
             problem = exc
     raise NewConnectionError(connection, f"cannot connect to {host!r}: {problem}") from problem
 
 
+def _open(address: Address, options: Any, leash: Leash, timeout_s: float) -> socket.socket:
+    """A connected, blocking socket, of which the leash holds a duplicate.
+
+    The duplicate is for TLS, which moves the descriptor to a new object that nobody can reach before the handshake
+    ends. It is lent when connecting has begun: a cut before that would be without effect.
+    """
+    sock = socket.socket(address[0], socket.SOCK_STREAM)
+    try:
+        for option in options:
+            sock.setsockopt(*option)
+        _dial(sock, address, leash, timeout_s)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _dial(sock: socket.socket, address: Address, leash: Leash, timeout_s: float) -> None:
+    sock.setblocking(False)
+    error = sock.connect_ex(address[1])
+    twin = sock.dup()
+    leash.lend(partial(shut_down, twin), twin.close)
+    if error in _CONNECTING:
+        is_done = wait_for_write(sock, timeout_s)
+        error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if is_done else errno.ETIMEDOUT
+    if error:
+        raise OSError(error, os.strerror(error))
+    sock.setblocking(True)
+
+
+class _Idle:
+    """Idle connections, the last in first out: the part of `queue.LifoQueue` that urllib3 uses, without its lock.
+
+    `deque` needs none, and a lock that some other thread holds while the process forks would hang the child.
+    """
+
+    def __init__(self, maxsize: int) -> None:
+        self._maxsize = maxsize
+        self._connections: deque[HTTPConnection] = deque()
+
+    def put(self, connection: HTTPConnection | None, *, block: bool = False) -> None:  # noqa: ARG002  # urllib3 names it
+        if connection is None:  # urllib3's mark for "may be opened"
+            return
+        if len(self._connections) < self._maxsize:
+            self._connections.append(connection)
+        else:
+            connection.close()
+
+    def get(self, *, block: bool = False, timeout: float | None = None) -> HTTPConnection:  # noqa: ARG002
+        try:
+            return self._connections.pop()
+        except IndexError:
+            raise queue.Empty from None
+
+
 class _LeashedPool(HTTPConnectionPool):
     ConnectionCls = _LeashedConnection
+    QueueCls = _Idle  # type: ignore[assignment]  # no LifoQueue, but all that urllib3 asks of one
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        connection = super()._get_conn(timeout)
+        if _calling.leash.on_fresh_connection and not connection.is_closed:
+            connection.close()
+            return self._new_conn()
+        return connection
 
     def _put_conn(self, conn: Any) -> None:
         # First the leash lets go, then the connection becomes another call's: in the other order a late cut would hit
@@ -114,21 +199,41 @@ _POOL_CLASSES = {"http": _LeashedPool, "https": _LeashedTlsPool}
 class LeashedAdapter(HTTPAdapter):
     """requests' adapter over leashed pools. It keeps no cookies and follows no redirect: a session would do that.
 
-    Proxies are read from the environment once, when the pool of an origin is made.
+    Proxies are read from the environment once, when the pool of an origin is made; the CA bundle with the first.
     """
+
+    def __init__(self) -> None:
+        super().__init__(pool_maxsize=_KEPT_CONNECTIONS)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOL_CLASSES
 
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **kwargs)
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        if proxy.lower().startswith("socks"):
+            raise InvalidProxyURL("SOCKS proxies are not supported")
+        manager = super().proxy_manager_for(proxy, **kwargs)
         manager.pool_classes_by_scheme = _POOL_CLASSES
         return manager
 
-    def pool_for(self, request: PreparedRequest, *, verify: bool | str) -> HTTPConnectionPool:
-        """The pool of the request's origin, with its proxy and certificates settled."""
-        url = cast("str", request.url)
-        pool = self.get_connection_with_tls_context(request, verify, proxies=get_environ_proxies(url))
-        self.cert_verify(pool, url, verify, None)  # type: ignore[no-untyped-call]  # the stubs leave it bare
+    def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:
+        host, settings = super().build_connection_pool_key_attributes(*args, **kwargs)
+        return host, settings if host["scheme"] == "http" else {**settings, "ssl_context": self._tls_context}
+
+    @cached_property
+    def _tls_context(self) -> SSLContext:
+        # One for all: left alone, urllib3 loads the CA bundle for every connection, which takes 20 ms of CPU.
+        context = create_urllib3_context()
+        bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
+        if Path(bundle).is_dir():
+            context.load_verify_locations(capath=bundle)
+        else:
+            context.load_verify_locations(cafile=bundle)
+        return context
+
+    def pool_for(self, url: str) -> HTTPConnectionPool:
+        """The pool of the URL's origin, with its proxy and certificates settled."""
+        request = PreparedRequest()  # only what is needed to choose a pool: no headers, so no key
+        request.method, request.url, request.headers = "POST", url, CaseInsensitiveDict()
+        pool = self.get_connection_with_tls_context(request, True, proxies=get_environ_proxies(url))
         return cast("HTTPConnectionPool", pool)

@@ -1,4 +1,4 @@
-"""The hold that another thread has on a call in flight: it can cut the call's socket at any moment.
+"""The hold that another thread has on a call in flight: it can cut what the call is waiting for at any moment.
 
 A socket timeout bounds one read, so a peer that sends a byte now and then is never late. The total time of a call is
 therefore kept from outside: a `Reaper` thread shuts the socket down when the time is up, which wakes the blocked call
@@ -7,34 +7,37 @@ at once. `close()` would not wake it.
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import socket
 import threading
 from contextlib import suppress
 from time import monotonic
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-__all__ = ["CutReason", "Leash", "Reaper"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["CutReason", "Leash", "Reaper", "shut_down"]
 
 _IDLE_S = 5.0
+_LONGEST_WAIT_S = 86_400.0
 
 CutReason = Literal["timeout", "cancelled"]
 
 
 class Leash:
-    """One call in flight. The calling thread lends its socket; any thread may `cut`.
+    """One call in flight. The calling thread lends a way to wake it; any thread may `cut`.
 
-    `_lock` guards the socket and the reason, so that a socket that has gone back to the pool, where another call may
-    have taken it, is never cut.
+    `deadline` is an instant of `monotonic()`. The flags belong to the calling thread. `_lock` guards what is lent and
+    the reason, so that a socket that has gone back to the pool, where another call may have taken it, is never cut.
     """
 
     __slots__ = (
         "_cut_reason",
+        "_hang_up",
+        "_let_go",
         "_lock",
-        "_owns_socket",
-        "_socket",
         "deadline",
+        "has_reply_begun",
         "on_fresh_connection",
         "was_reused",
         "was_sent",
@@ -44,10 +47,11 @@ class Leash:
         self.deadline = deadline
         self.was_sent = False
         self.was_reused = False
+        self.has_reply_begun = False
         self.on_fresh_connection = False
         self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
-        self._owns_socket = False
+        self._hang_up: Callable[[], None] | None = None
+        self._let_go: Callable[[], None] | None = None
         self._cut_reason: CutReason | None = None
 
     @property
@@ -56,16 +60,19 @@ class Leash:
         return self._cut_reason
 
     def remaining_s(self) -> float:
-        """Seconds until the deadline, never negative."""
-        return max(0.0, self.deadline - monotonic())
+        """Seconds until the deadline, never negative, and never more than the system's timers take."""
+        return min(max(0.0, self.deadline - monotonic()), _LONGEST_WAIT_S)
 
-    def lend(self, sock: socket.socket, *, owned: bool = False) -> None:
-        """Make `sock` the one that `cut` shuts down. An owned socket is closed when it is replaced or taken back."""
+    def lend(self, hang_up: Callable[[], None], let_go: Callable[[], None] | None = None) -> None:
+        """From now on `cut` calls `hang_up`, which must wake the calling thread; at once if the call is cut already.
+
+        `let_go` is called when something else is lent or this is taken back.
+        """
         with self._lock:
             self._drop()
-            self._socket, self._owns_socket = sock, owned
+            self._hang_up, self._let_go = hang_up, let_go
             if self._cut_reason is not None:
-                _shut_down(sock)
+                hang_up()
 
     def take_back(self) -> None:
         """Nothing is to be cut any more: the socket goes back to the pool or is closed."""
@@ -77,16 +84,17 @@ class Leash:
         with self._lock:
             if self._cut_reason is None:
                 self._cut_reason = reason
-            if self._socket is not None:
-                _shut_down(self._socket)
+            if self._hang_up is not None:
+                self._hang_up()
 
     def _drop(self) -> None:
-        if self._owns_socket and self._socket is not None:
-            self._socket.close()
-        self._socket, self._owns_socket = None, False
+        if self._let_go is not None:
+            self._let_go()
+        self._hang_up = self._let_go = None
 
 
-def _shut_down(sock: socket.socket) -> None:
+def shut_down(sock: socket.socket) -> None:
+    """Wake whoever connects, sends or reads on the connection, through `sock` or a duplicate of it."""
     # The plain method also on a TLS socket: SSLSocket.shutdown would first drop its TLS state under the reader's feet,
     # which could then return ciphertext as if it were the reply.
     with suppress(OSError):  # the peer was faster
@@ -96,53 +104,66 @@ def _shut_down(sock: socket.socket) -> None:
 class Reaper:
     """Cuts every watched leash that is over its deadline, within a few milliseconds.
 
-    One daemon thread, started with the first leash and ended when there has been none for a while. A call that ended
-    in time stays in the heap until its deadline, as a leash without a socket. `_changed` guards the heap.
+    One daemon thread, started with the first leash; it ends when `idle_s` have passed and it finds none. `_changed`
+    guards everything. The thread looks at every leash when it wakes, which it does for deadlines only: with calls that
+    end in time that is once in a while, so a plain set does, and a call that has ended leaves nothing behind.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, idle_s: float = _IDLE_S) -> None:
         self._changed = threading.Condition(threading.Lock())
-        self._heap: list[tuple[float, int, Leash]] = []
-        self._order = itertools.count()
+        self._watched: set[Leash] = set()
+        self._wakes_at = 0.0
+        self._idle_s = idle_s
+        self._is_closing = False
         self._thread: threading.Thread | None = None
-        self._closed = False
 
     def watch(self, leash: Leash) -> None:
-        """Cut `leash` at its deadline, unless its call has ended by then."""
+        """Cut `leash` at its deadline, unless it is forgotten by then."""
         with self._changed:
-            heapq.heappush(self._heap, (leash.deadline, next(self._order), leash))
+            self._is_closing = False
+            self._watched.add(leash)
             if self._thread is None:
-                self._closed = False
-                self._thread = threading.Thread(target=self._run, name="deluge-sync-reaper", daemon=True)
-                self._thread.start()
-            elif self._heap[0][2] is leash:
-                self._changed.notify()
+                thread = threading.Thread(target=self._run, name="deluge-sync-reaper", daemon=True)
+                thread.start()
+                self._thread = thread
+            elif leash.deadline < self._wakes_at:
+                self._changed.notify_all()
+
+    def forget(self, leash: Leash) -> None:
+        """The call has ended."""
+        with self._changed:
+            self._watched.discard(leash)
+            if self._is_closing and not self._watched:
+                self._changed.notify_all()
 
     def close(self) -> None:
-        """End the thread. What is still watched is no longer cut; a later `watch` starts anew."""
+        """End the thread, or let it end with the last call in flight. A later `watch` starts anew."""
         with self._changed:
-            self._closed = True
-            self._heap.clear()
+            self._is_closing = True
+            if self._watched:
+                return
             thread, self._thread = self._thread, None
             self._changed.notify_all()
-        if thread is not None and thread is not threading.current_thread():
+        if thread is not None:
             thread.join()
 
     def _run(self) -> None:
-        while (due := self._wait_for_due()) is not None:
+        while due := self._wait_for_due():
             for leash in due:
                 leash.cut("timeout")
 
-    def _wait_for_due(self) -> list[Leash] | None:
+    def _wait_for_due(self) -> list[Leash]:
+        """The leashes that are over their deadline, no longer watched; none when the thread is to end."""
         with self._changed:
-            while not self._closed:
+            while self._thread is threading.current_thread():
                 now = monotonic()
-                due = []
-                while self._heap and self._heap[0][0] <= now:
-                    due.append(heapq.heappop(self._heap)[2])
+                due = [leash for leash in self._watched if leash.deadline <= now]
                 if due:
+                    self._watched.difference_update(due)
                     return due
-                if not self._changed.wait(self._heap[0][0] - now if self._heap else _IDLE_S) and not self._heap:
+                idle_s = 0.0 if self._is_closing else self._idle_s
+                self._wakes_at = min((leash.deadline for leash in self._watched), default=now + idle_s)
+                was_notified = self._changed.wait(min(self._wakes_at - now, self._idle_s))
+                if not was_notified and not self._watched:
                     self._thread = None
-                    return None
-            return None
+            return []

@@ -25,7 +25,7 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """One complete reply. Header names are lower-case, `body` is decompressed."""
+    """One complete reply. Header names are lower-case, a repeated header has its last value; `body` is decompressed."""
 
     status: int
     headers: Mapping[str, str]

@@ -1,7 +1,7 @@
 """Looks host names up within a time limit. `getaddrinfo` has none and cannot be interrupted.
 
 Each look-up runs in a daemon thread of its own; callers that ask for the same host meanwhile share it. Nothing is
-remembered afterwards: caching names is the operating system's work.
+remembered afterwards: caching names is the operating system's work. Called by the connections of this package.
 """
 
 from __future__ import annotations
@@ -9,10 +9,17 @@ from __future__ import annotations
 import socket
 import threading
 from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
 
 from deluge_sync._fork import start_afresh_in_child
 
-__all__ = ["Resolver"]
+if TYPE_CHECKING:
+    from deluge_sync._http.leash import Leash
+
+__all__ = ["Address", "Resolver"]
+
+Address = tuple[socket.AddressFamily, tuple[Any, ...]]
+"""What `socket.socket` and its `connect` want."""
 
 
 class Resolver:
@@ -24,21 +31,26 @@ class Resolver:
 
     def _start_afresh(self) -> None:
         self._lock = threading.Lock()
-        self._under_way: dict[tuple[str, int], Future[list[str]]] = {}
+        self._under_way: dict[tuple[str, int], Future[list[Address]]] = {}
 
-    def addresses(self, host: str, port: int, *, timeout_s: float) -> list[str]:
-        """The numeric addresses of `host`, in the order they should be tried.
+    def addresses(self, host: str, port: int, leash: Leash) -> list[Address]:
+        """The addresses of `host`, in the order they should be tried.
 
         Raises:
             socket.gaierror: there is no such host.
-            TimeoutError: no answer within `timeout_s`; the look-up goes on for whoever asks next.
+            TimeoutError: the call's time was up, or it was cut; the look-up goes on for whoever asks next.
         """
         try:
             return _look_up(host, port, flags=socket.AI_NUMERICHOST)
         except socket.gaierror:
-            return list(self._shared_look_up(host, port).result(timeout_s))
+            future = self._shared_look_up(host, port)
+        is_over = threading.Event()
+        leash.lend(is_over.set)
+        future.add_done_callback(lambda _: is_over.set())
+        is_over.wait(leash.remaining_s())
+        return future.result(timeout=0)
 
-    def _shared_look_up(self, host: str, port: int) -> Future[list[str]]:
+    def _shared_look_up(self, host: str, port: int) -> Future[list[Address]]:
         key = (host, port)
         with self._lock:
             future = self._under_way.get(key)
@@ -48,9 +60,9 @@ class Resolver:
         threading.Thread(target=self._resolve, args=(key, future), name=f"deluge-sync-dns-{host}", daemon=True).start()
         return future
 
-    def _resolve(self, key: tuple[str, int], future: Future[list[str]]) -> None:
+    def _resolve(self, key: tuple[str, int], future: Future[list[Address]]) -> None:
         error: OSError | UnicodeError | None = None
-        addresses: list[str] = []
+        addresses: list[Address] = []
         try:
             addresses = _look_up(*key)
         except (OSError, UnicodeError) as exc:
@@ -63,6 +75,6 @@ class Resolver:
             future.set_exception(socket.gaierror(socket.EAI_NONAME, f"cannot resolve {key[0]!r}"))
 
 
-def _look_up(host: str, port: int, *, flags: int = 0) -> list[str]:
+def _look_up(host: str, port: int, *, flags: int = 0) -> list[Address]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+    return list(dict.fromkeys((family, address) for family, *_, address in found))

@@ -203,6 +203,7 @@ def test_unreadable_success_is_a_failure_and_never_raises(body: bytes, kind: Fai
     ("error", "kind"),
     [
         (TransportError("connect", "refused", may_have_been_processed=False), FailureKind.CONNECT),
+        (TransportError("illegal", "a header", may_have_been_processed=False), FailureKind.BAD_REQUEST),
         (TransportError("broken", "reset", may_have_been_processed=True), FailureKind.CONNECT),
         (TransportError("tls", "bad certificate", may_have_been_processed=False), FailureKind.TLS),
         (TransportError("too_large", "64 MB", may_have_been_processed=True), FailureKind.MALFORMED),
