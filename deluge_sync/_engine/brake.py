@@ -20,13 +20,18 @@ _LONGEST_PAUSE_S = 5.0
 
 
 class Brake:
-    """Whether requests may be sent with one key."""
+    """Whether requests may be sent with one key.
 
-    __slots__ = ("_failures", "_pause_s", "_purse", "down_since", "opens_at")
+    Up and down follow each other in numbered periods. What becomes of a request tells about the period it was sent in:
+    neither an answer to one that was sent before the outage ends it, nor does a late failure begin another.
+    """
+
+    __slots__ = ("_failures", "_pause_s", "_period", "_purse", "down_since", "opens_at")
 
     def __init__(self) -> None:
         self._purse = _PURSE
         self._failures = 0
+        self._period = 0
         self._pause_s = _FIRST_PAUSE_S
         self.down_since: float | None = None
         self.opens_at = -inf
@@ -37,37 +42,55 @@ class Brake:
         """Nothing but probes may be sent."""
         return self.down_since is not None
 
-    def sent(self) -> None:
-        """A request goes out. If the provider is down it is the probe, and nothing follows until it ends."""
+    def sent(self) -> int:
+        """A request goes out. If the provider is down it is the probe, and nothing follows until it ends.
+
+        Returns the period, which must be given back with what becomes of the request.
+        """
         if self.is_down:
             self.opens_at = inf
+        return self._period
 
-    def answered(self) -> bool:
-        """The provider answered something, be it an error of ours. Returns whether it had been down."""
+    def answered(self, period: int) -> bool:
+        """The provider answered something, be it an error of ours. Returns whether that ends an outage."""
+        if period != self._period:
+            return False
         was_down = self.is_down
         self._failures = 0
         self._purse = min(_PURSE, self._purse + 1)
-        self.down_since, self.opens_at, self._pause_s = None, -inf, _FIRST_PAUSE_S
+        self._pause_s = _FIRST_PAUSE_S
+        if was_down:
+            self._turn(down_since=None, opens_at=-inf)
         return was_down
 
-    def failed(self, now: float, retry_cost: int) -> bool:
+    def failed(self, period: int, now: float, retry_cost: int) -> bool:
         """The provider did not answer. Returns whether the request may be sent again at its own time.
 
-        If not, it waits until the provider is back, and the attempt does not count.
+        If not, that was the outage: it waits until the provider is back, and the attempt does not count.
         """
+        if period != self._period:
+            return False
         self._failures += 1
         if self.is_down:
-            if self.opens_at == inf:
-                self._rest(now)
+            self._rest(now)
             return False
         if retry_cost <= self._purse:
             self._purse -= retry_cost
             return True
         if self._failures < _FAILURES_IN_A_ROW:
             return True
-        self.down_since = now
+        self._turn(down_since=now, opens_at=now)
         self._rest(now)
         return False
+
+    def told_nothing(self, period: int, now: float) -> None:
+        """The request was cut off from our side. If it was the probe, another may follow."""
+        if self.is_down and period == self._period:
+            self.opens_at = now
+
+    def _turn(self, *, down_since: float | None, opens_at: float) -> None:
+        self._period += 1
+        self.down_since, self.opens_at = down_since, opens_at
 
     def _rest(self, now: float) -> None:
         self.opens_at = now + self._pause_s

@@ -19,6 +19,8 @@ from __future__ import annotations
 from collections import deque
 from math import ceil, inf
 
+from deluge_sync._engine.pace import Pace
+
 __all__ = ["SLOT_S", "WINDOW_S", "Budget", "Slot"]
 
 WINDOW_S = 60.0
@@ -32,6 +34,7 @@ _IDLE_BURST_S = 1.0
 _IDLE_BURST_AMOUNT = 10
 _REFUSED_LEAD_S = 0.05
 _ROOM_LEFT_OVER_S = 0.1
+_DOUBLING_S = 2.0
 _ROUNDING = 1e-9
 
 
@@ -77,6 +80,15 @@ class SlidingLog:
             slot.amount += by
             self.total += by
 
+    def recent(self, since: float) -> float:
+        """What was entered after `since`."""
+        total = 0.0
+        for slot in reversed(self._slots):
+            if slot.starts_at < since:
+                break
+            total += slot.amount
+        return total
+
     def due(self, most: float) -> float:
         """The time from which the log holds at most `most`; minus infinity when it does already."""
         excess = self.total - most
@@ -102,8 +114,9 @@ class Budget:
         self._fixed_burst = fixed_burst
         self._idle_burst = idle_burst
         self._log = SlidingLog()
+        self._pace = Pace(per_minute, now)
         self._arrival = now
-        self._learned_at = now
+        self._learned_at: float | None = None
         self._most_told: float | None = None
         self._refused_at: float | None = None
         self.limit = per_minute
@@ -113,13 +126,14 @@ class Budget:
         """Change the limit. What was let go in the last minute still counts against the new one."""
         lead_share = max(0.0, self._arrival - now) / self._interval_s
         self.limit = per_minute
+        self._pace.resize(per_minute)
         self._arrival = now + lead_share * self._interval_s
         self.tolerance_s = self._usual_tolerance_s()
 
     @property
     def _interval_s(self) -> float:
-        """Seconds between two admissions of 1 at the steady rate."""
-        return (WINDOW_S + _MARGIN_S + SLOT_S) / self.limit
+        """Seconds between two admissions of 1 at the present pace."""
+        return (WINDOW_S + _MARGIN_S + SLOT_S) / self._pace.rate
 
     def _usual_tolerance_s(self) -> float:
         """What an idle client may use at once: a second's worth, and at least ten."""
@@ -163,6 +177,7 @@ class Budget:
         requests do not arrive as evenly as they are sent. Without room the next one waits until the provider's own
         bucket has it. Returns whether the next admission may have become due earlier.
         """
+        self._pace.answered(now)
         if self._fixed_burst is not None:
             return False
         self._most_told = max(self._most_told or 0.0, remaining)
@@ -178,18 +193,20 @@ class Budget:
         return self.due(now, 1) < before
 
     def learn_answer(self, now: float) -> bool:
-        """An answer came and no refusal: where the provider tells nothing, the tolerance doubles each second.
+        """An answer came and no refusal: where the provider tells nothing, the tolerance doubles every two seconds.
 
         Returns whether the next admission may have become due earlier.
         """
+        is_faster = self._pace.answered(now)
         if self._fixed_burst is not None or self._most_told is not None or self.tolerance_s == inf:
-            return False
-        elapsed_s = min(1.0, max(0.0, now - self._learned_at))
-        self._learned_at = max(self._learned_at, now)
-        before_s, self.tolerance_s = self.tolerance_s, min(self.tolerance_s * 2.0**elapsed_s, self._ceiling_s(now))
+            return is_faster
+        elapsed_s = min(1.0, max(0.0, now - (now if self._learned_at is None else self._learned_at)))
+        self._learned_at = max(self._learned_at or now, now)
+        grown_s = self.tolerance_s * 2.0 ** (elapsed_s / _DOUBLING_S)
+        before_s, self.tolerance_s = self.tolerance_s, min(grown_s, self._ceiling_s(now))
         if self.tolerance_s > WINDOW_S * WINDOW_S:
             self.tolerance_s = inf
-        return self.tolerance_s > before_s
+        return is_faster or self.tolerance_s > before_s
 
     def _ceiling_s(self, now: float) -> float:
         """A provider that refused once counts in short windows, or allows less than we think: it is tried carefully."""
@@ -202,6 +219,8 @@ class Budget:
 
         The lead is forgiven: the pause is in its place.
         """
+        measured_s = self._pace.measured_over_s(now)
+        self._pace.refused(now, resume_at, self._log.recent(now - measured_s) / measured_s * WINDOW_S)
         self._refused_at = self._learned_at = self._arrival = max(now, resume_at)
         if self._fixed_burst is None:
             self.tolerance_s = max(_REFUSED_LEAD_S, self._interval_s)

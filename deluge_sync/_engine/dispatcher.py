@@ -41,14 +41,17 @@ log = logging.getLogger(__name__)
 _IDLE_S = 5.0
 _JOIN_S = 5.0
 # Jobs that failed together come back one after another, so that their provider is not knocked over again.
-_COME_BACK_PER_S = 400.0
+_COME_BACK_PER_S = 250.0
 
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """What came of one request: whether the provider answered at all, and whether the job is to be sent again."""
+    """What came of one request: whether the provider answered at all, and whether the job is to be sent again.
 
-    is_answered: bool
+    `is_answered` is None where the request was cut off from our side, which says nothing about the provider.
+    """
+
+    is_answered: bool | None
     again: SendAgain | None = None
 
 
@@ -77,13 +80,17 @@ class Handler(Protocol):
 
 
 class _Lane:
-    """The jobs that wait for one limiter. `has_leader` means that some worker has the first of them in hand."""
+    """The jobs that wait for one limiter. `has_leader` means that some worker has the first of them in hand.
 
-    __slots__ = ("brake", "has_leader", "limiter", "ready", "waiting")
+    `all_back_at` is when the last of those will be sent that an outage had held up.
+    """
+
+    __slots__ = ("all_back_at", "brake", "has_leader", "limiter", "ready", "waiting")
 
     def __init__(self, limiter: LeakyBucketLimiter) -> None:
         self.limiter = limiter
         self.brake = Brake()
+        self.all_back_at = -inf
         self.ready: deque[Job] = deque()
         self.has_leader = False
         self.waiting: tuple[Job, Ticket] | None = None
@@ -97,6 +104,11 @@ class _Lane:
         if self.brake.down_since is None or not self.ready:
             return inf
         return max(self.brake.down_since, min(job.queued_at for job in self.ready)) + patience_s
+
+    def place_to_come_back(self, now: float) -> float:
+        """When the next of those may be sent that an outage held up: one after another, whichever outage it was."""
+        self.all_back_at = max(now, self.all_back_at + 1 / _COME_BACK_PER_S)
+        return self.all_back_at
 
 
 class Dispatcher:
@@ -223,16 +235,23 @@ class Dispatcher:
                 self._call_a_worker()
 
     def _carry_out(self, lane: _Lane, job: Job) -> None:
-        lease = self._lead(lane, job)
-        if lease is None:
+        admitted = self._lead(lane, job)
+        if admitted is None:
             return
-        with lease:
-            attempted = self._handler.attempt(job, lease)
-        self._after(lane, job, attempted)
+        lease, period = admitted
+        attempted = Attempted(is_answered=None)
+        try:
+            with lease:
+                attempted = self._handler.attempt(job, lease)
+        finally:  # also after an unforeseen error: if this was the probe, all others wait for its end
+            self._after(lane, job, attempted, period)
 
-    def _lead(self, lane: _Lane, job: Job) -> Lease | None:
-        """Wait until `job` is admitted, then hand the lead on. None when the job ended instead."""
-        lease = None
+    def _lead(self, lane: _Lane, job: Job) -> tuple[Lease, int] | None:
+        """Wait until `job` is admitted, then hand the lead on. None when the job ended instead.
+
+        Returns the lease and the period of the brake in which the request goes out.
+        """
+        lease, period = None, 0
         try:
             tokens = self._handler.plan(job)
             lease = None if tokens is None else self._admit(lane, job, tokens)
@@ -242,9 +261,9 @@ class Dispatcher:
             with self._changed:
                 lane.has_leader, lane.waiting = False, None
                 if lease is not None:
-                    lane.brake.sent()
+                    period = lane.brake.sent()
                 self._call_a_worker()
-        return lease
+        return None if lease is None else (lease, period)
 
     def _admit(self, lane: _Lane, job: Job, tokens: float) -> Lease:
         ticket = lane.limiter.enter(tokens)
@@ -254,47 +273,53 @@ class Dispatcher:
             ticket.cancel()
         return ticket.wait(None if job.deadline == inf else max(0.0, job.deadline - self._clock()))
 
-    def _after(self, lane: _Lane, job: Job, attempted: Attempted) -> None:
+    def _after(self, lane: _Lane, job: Job, attempted: Attempted, period: int) -> None:
         """Draw the consequences of an attempt for the lane and, if the job is not finished, for the job."""
         with self._changed:
-            may_go = self._mind(lane, attempted)
-            is_over = attempted.again is None or self._closed or job.is_cancelled
-            if attempted.again is not None and not is_over:
-                self._queue_again(job, attempted.again, may_go=may_go)
+            may_go = self._mind(lane, attempted, period)
+            is_cancelled = self._closed or job.is_cancelled
+            if attempted.again is not None and not is_cancelled:
+                self._queue_again(lane, job, attempted.again, may_go=may_go)
             self._call_a_worker()
-        if is_over:  # without effect on a job that is finished
+        if attempted.again is not None and is_cancelled:
             self._handler.give_up(job, ClientClosedError("cancelled before it was sent again"))
 
     # --- queues; `_changed` is held
 
-    def _mind(self, lane: _Lane, attempted: Attempted) -> bool:
+    def _mind(self, lane: _Lane, attempted: Attempted, period: int) -> bool:
         """Tell the brake. Returns whether the job may be sent again at its own time."""
-        was_down = lane.brake.is_down
-        if not attempted.is_answered:
-            may_go = lane.brake.failed(self._clock(), attempted.again.cost if attempted.again else 0)
+        now = self._clock()
+        if attempted.is_answered is None:
+            lane.brake.told_nothing(period, now)
+        elif attempted.is_answered:
+            if lane.brake.answered(period):
+                log.warning("the provider answers again")
+                self._come_back(lane)
+        else:
+            was_down = lane.brake.is_down
+            may_go = lane.brake.failed(period, now, attempted.again.cost if attempted.again else 0)
             if lane.brake.is_down and not was_down:
                 log.warning("the provider does not answer; nothing is sent but a probe now and then")
             return may_go
-        lane.brake.answered()
-        if was_down:
-            log.warning("the provider answers again")
-            self._come_back(lane)
         return True
 
-    def _queue_again(self, job: Job, again: SendAgain, *, may_go: bool) -> None:
+    def _queue_again(self, lane: _Lane, job: Job, again: SendAgain, *, may_go: bool) -> None:
         if may_go:
             self._park(job, self._clock() + again.delay_s)
-        else:
-            job.attempts -= 1  # the provider is down: that is not this job's failure
+            return
+        job.attempts -= 1  # the provider was down: that is not this job's failure
+        if lane.brake.is_down:
             self._lane(job).ready.append(job)
+        else:
+            self._park(job, lane.place_to_come_back(self._clock()))
 
     def _come_back(self, lane: _Lane) -> None:
         """Let those that have failed before come one after another; the rest goes at the limiter's pace as always."""
         now = self._clock()
         failed_before = [job for job in lane.ready if job.sent]
         lane.ready = deque(job for job in lane.ready if not job.sent)
-        for place, job in enumerate(failed_before):
-            self._park(job, now + place / _COME_BACK_PER_S)
+        for job in failed_before:
+            self._park(job, lane.place_to_come_back(now))
 
     def _park(self, job: Job, due_at: float) -> None:
         heapq.heappush(self._parked, (due_at, next(self._order), job))

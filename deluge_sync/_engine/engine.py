@@ -83,7 +83,7 @@ class Engine:
         try:
             self._dispatcher.submit(job, look_up=self._settings.cache is not None)
         except ClientClosedError:
-            self._tracker.failed(FailureKind.CANCELLED.value)
+            self._tracker.cancelled()
             raise
         return job
 
@@ -129,7 +129,7 @@ class Engine:
         outcome = self._exchange(job, lease)
         failure = failure_of(outcome)
         decision: Decision = GiveUp() if failure is None else self._decide(job, failure)
-        is_answered = failure is None or not failure.traits.hints_at_outage
+        is_answered = _is_answered(failure)
         if isinstance(decision, SendAgain):
             self._reroute(job, decision)
             return Attempted(is_answered, again=decision)
@@ -189,6 +189,13 @@ class Engine:
         log.debug("job %s is sent again in %.2f s", job.id, again.delay_s)
         if again.to_other_model:
             job.route = self._pool.choose(job.run, avoid=job.route)
+
+
+def _is_answered(failure: Failure | None) -> bool | None:
+    """Whether the provider answered, be it with an error; None where we cut the request off."""
+    if failure is not None and failure.kind is FailureKind.CANCELLED:
+        return None
+    return failure is None or not failure.traits.hints_at_outage
 
 
 # The kind of each error that ends a job before it was sent, and what to say where the error's own text does not fit.

@@ -10,6 +10,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from deluge_sync._adapters.failure import FailureKind
 from deluge_sync._engine.respond import answer_response, failure_response
 from deluge_sync.models.pricing import cost_usd
 
@@ -75,7 +76,10 @@ class Finisher:
     def fail(self, job: Job, failure: Failure, reason: str | None = None) -> None:
         """There is no answer. `reason` says why it was not tried again."""
         response = failure_response(job, failure, reason=reason, latency_s=self._latency_s(job))
-        self._tracker.failed(failure.kind.value)
+        if failure.kind is FailureKind.CANCELLED:
+            self._tracker.cancelled()
+        else:
+            self._tracker.failed(failure.kind.value)
         self._deliver(job, response)
 
     def answer_from_cache(self, job: Job) -> bool:

@@ -99,8 +99,9 @@ class LeakyBucketLimiter:
         with self._lock:
             now = self._clock()
             self._paused_until = max(self._paused_until, now + seconds)
-            if self._requests is not None:
-                self._requests.learn_refusal(now, self._paused_until)
+            budget = self._requests or self._tokens
+            if budget is not None:
+                budget.learn_refusal(now, self._paused_until)
 
     def resize(
         self, *, max_requests_per_minute: float | None = None, max_tokens_per_minute: float | None = None

@@ -325,6 +325,49 @@ def test_what_waits_too_long_for_a_provider_that_is_down_is_given_up(start: Star
     assert len(notes.attempted) < 100
 
 
+def bring_down(start: Start, attempt_of_the_probe: Callable[[], Attempted]) -> tuple[Notes, list[Job]]:
+    """A lane whose provider is down, with 60 jobs that wait; the first probe ends as told, and all others are answered.
+
+    Returns when every job has ended.
+    """
+    probed = threading.Event()
+    dispatchers: list[Dispatcher] = []
+
+    def attempt(_: Job) -> Attempted:
+        if not any(lane.brake.is_down for lane in dispatchers[0]._lanes.values()):
+            return ANSWERED if probed.is_set() else Attempted(is_answered=False, again=SendAgain(0.0, RETRY_COST))
+        if probed.is_set():
+            return ANSWERED
+        probed.set()
+        return attempt_of_the_probe()
+
+    notes = Notes(attempt)
+    dispatchers.append(start(notes, max_workers=1))
+    limiter = unlimited(1)
+    jobs = [job(number, limiter) for number in range(60)]
+    for each in jobs:
+        dispatchers[0].submit(each)
+    finish(jobs)
+    return notes, jobs
+
+
+def test_a_probe_that_is_cut_off_leaves_the_others_a_probe(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    notes, _ = bring_down(start, lambda: Attempted(is_answered=None))
+
+    assert notes.outlasted == []
+    assert caplog.text.count("answers again") == 1
+
+
+def test_a_probe_that_ends_by_an_unforeseen_error_leaves_the_others_a_probe(start: Start) -> None:
+    def explode() -> Attempted:
+        raise ZeroDivisionError("boom")
+
+    notes, _ = bring_down(start, explode)
+
+    assert [type(error) for error in notes.given_up.values()] == [ZeroDivisionError]
+    assert notes.outlasted == []
+
+
 def wait_until(condition: Callable[[], bool]) -> None:
     """Wait for a state that another thread brings about; bounded."""
     give_up_at = time.monotonic() + 10
