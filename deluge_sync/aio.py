@@ -6,16 +6,17 @@ any loop of any thread.
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import threading
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from deluge_sync.prompt import Prompt
     from deluge_sync.response import APIResponse
+    from deluge_sync.tool import Tool
 
 __all__ = ["AsyncFacade"]
 
@@ -36,20 +37,44 @@ class AsyncFacade:
     if TYPE_CHECKING:
 
         def _prepare(
-            self, prompts: Iterable[Any], *, show_progress: bool, **extras: Any
+            self, prompts: Iterable[Prompt] | Prompt, *, show_progress: bool, **extras: Any
         ) -> Stoppable[list[APIResponse]]: ...
 
+    @overload
     async def process_prompts_async(
         self,
-        prompts: Iterable[Any],
+        prompts: Iterable[Prompt] | Prompt,
         *,
-        return_completions_only: bool = False,
+        return_completions_only: Literal[False] = False,
         show_progress: bool = True,
-        tools: Any = None,
+        tools: Sequence[Tool | Mapping[str, Any]] | None = None,
         output_schema: Any = None,
         cache: str | None = None,
         service_tier: str | None = None,
-    ) -> Any:
+    ) -> list[APIResponse]: ...
+    @overload
+    async def process_prompts_async(
+        self,
+        prompts: Iterable[Prompt] | Prompt,
+        *,
+        return_completions_only: Literal[True],
+        show_progress: bool = True,
+        tools: Sequence[Tool | Mapping[str, Any]] | None = None,
+        output_schema: Any = None,
+        cache: str | None = None,
+        service_tier: str | None = None,
+    ) -> list[str | None]: ...
+    async def process_prompts_async(
+        self,
+        prompts: Iterable[Prompt] | Prompt,
+        *,
+        return_completions_only: bool = False,
+        show_progress: bool = True,
+        tools: Sequence[Tool | Mapping[str, Any]] | None = None,
+        output_schema: Any = None,
+        cache: str | None = None,
+        service_tier: str | None = None,
+    ) -> list[APIResponse] | list[str | None]:
         """Like `process_prompts_sync`. Cancelling the awaiting task cancels the prompts that have no answer yet."""
         call = self._prepare(
             prompts,
@@ -68,6 +93,8 @@ async def _in_thread(call: Stoppable[T]) -> T:
 
     Not in the loop's own executor: its threads are few, and are joined when the interpreter ends.
     """
+    import asyncio  # loaded already where a loop runs, and 10 ms of start-up where none does
+
     outcome: Future[T] = Future()
     context = contextvars.copy_context()
     threading.Thread(
@@ -75,13 +102,14 @@ async def _in_thread(call: Stoppable[T]) -> T:
     ).start()
     try:
         return await asyncio.wrap_future(outcome)
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, GeneratorExit):
         call.stop()
         raise
 
 
 def _resolve(outcome: Future[T], run: Callable[[], T]) -> None:
-    outcome.set_running_or_notify_cancel()
+    if not outcome.set_running_or_notify_cancel():
+        return  # cancelled before the thread got to run
     try:
         outcome.set_result(run())
     except BaseException as error:  # noqa: BLE001  (it is raised where the call is awaited)

@@ -3,7 +3,7 @@
 It only counts. It decides nothing, waits for nothing, shows nothing and knows neither the engine nor the display.
 The engine reports each event of a prompt's life; the display and `LLMClient.tracker` read snapshots.
 
-    expect(n) .. queued() .. started() .. attempt_ended() ..... answered() | failed(kind)
+    expect(n) .. queued() .. started() .. attempt_ended() ..... answered() | failed(kind) | cancelled()
                     │            └── sent again ──┘                  │
                     └────────── without a request (local cache) ────┘
 
@@ -52,6 +52,7 @@ class Snapshot:
         total: prompts expected; None while their number is unknown.
         answered: prompts finished with an answer, those from the local cache included.
         failed: prompts finished without one; `errors` has them by kind.
+        cancelled: prompts that were given up because the caller stopped waiting for them; they count as neither.
         retried: attempts sent beyond the first of each prompt.
         requests_sent: attempts sent, the first ones included.
         rate_limited: attempts that the provider refused with "too many requests".
@@ -72,6 +73,7 @@ class Snapshot:
     total: int | None = None
     answered: int = _count()
     failed: int = _count()
+    cancelled: int = _count()
     retried: int = _count()
     requests_sent: int = _count()
     rate_limited: int = _count()
@@ -97,7 +99,7 @@ class Snapshot:
     @property
     def finished(self) -> int:
         """Prompts that are done, answered or not."""
-        return self.answered + self.failed
+        return self.answered + self.failed + self.cancelled
 
     @property
     def total_tokens(self) -> int:
@@ -185,7 +187,7 @@ class Tracker:
         self._origin = self._clock()
         self._total: int | None = None
         self._is_total_unknown = False
-        self._answered = self._failed = self._retried = self._sent = 0
+        self._answered = self._failed = self._cancelled = self._retried = self._sent = 0
         self._rate_limited = self._maybe_billed = self._local_cache_hits = 0
         self._input = self._output = self._cache_read = self._cache_write = 0
         self._cost_usd = 0.0
@@ -268,6 +270,12 @@ class Tracker:
             self._failed += 1
             self._finish()
 
+    def cancelled(self) -> None:
+        """A queued prompt is finished because its caller stopped waiting."""
+        with self._lock:
+            self._cancelled += 1
+            self._finish()
+
     def paused(self, seconds: float) -> None:
         """Nothing will be sent for `seconds` from now (Retry-After). A shorter pause never ends a longer one."""
         with self._lock:
@@ -293,6 +301,7 @@ class Tracker:
                 total=None if self._is_total_unknown else self._total,
                 answered=self._answered,
                 failed=self._failed,
+                cancelled=self._cancelled,
                 retried=self._retried,
                 requests_sent=self._sent,
                 rate_limited=self._rate_limited,

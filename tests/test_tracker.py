@@ -71,6 +71,20 @@ def test_failed_prompts_are_counted_by_kind_and_as_maybe_billed(tracker: Tracker
     assert snapshot.errors == {"timeout": 2, "bad_request": 1}
 
 
+def test_cancelled_prompts_are_finished_and_neither_answered_nor_failed(tracker: Tracker) -> None:
+    tracker.expect(3)
+    tracker.queued(3)
+    tracker.started()
+    finish(tracker)
+    tracker.cancelled()
+    tracker.cancelled()
+
+    snapshot = tracker.snapshot()
+
+    assert (snapshot.answered, snapshot.failed, snapshot.cancelled, snapshot.finished) == (1, 0, 2, 3)
+    assert (snapshot.errors, snapshot.queued, snapshot.left_s) == ({}, 0, 0.0)
+
+
 def test_local_cache_hit_is_an_answer_without_a_request(tracker: Tracker) -> None:
     tracker.queued()
     tracker.answered(is_local_cache_hit=True)

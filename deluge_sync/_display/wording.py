@@ -109,4 +109,5 @@ def summary_line(snapshot: Snapshot, label: str) -> str:
 
 
 def _failures(snapshot: Snapshot) -> str:
-    return f"{snapshot.failed:,} failed" + (f" ({errors(snapshot)})" if snapshot.errors else "")
+    failed = f"{snapshot.failed:,} failed" + (f" ({errors(snapshot)})" if snapshot.errors else "")
+    return failed + (f", {snapshot.cancelled:,} cancelled" if snapshot.cancelled else "")

@@ -5,6 +5,8 @@ Two things are watched for each key, after botocore's retry quota:
 - A purse pays for retries: each costs, each answer pays back a little. While it can pay, retries go out at their time.
 - When it cannot, and one request after another has failed, the provider counts as *down*. Then nothing is sent but
   single probes, with growing pauses, until one is answered. A provider that fails often but not always is not down.
+  It also counts as down when ten prompts or so have failed in a row that had hardly been tried before: a slow limit
+  would let the first of them use up their attempts before the purse is empty.
 """
 
 from __future__ import annotations
@@ -26,11 +28,12 @@ class Brake:
     neither an answer to one that was sent before the outage ends it, nor does a late failure begin another.
     """
 
-    __slots__ = ("_failures", "_pause_s", "_period", "_purse", "down_since", "opens_at")
+    __slots__ = ("_failures", "_news", "_pause_s", "_period", "_purse", "down_since", "opens_at")
 
     def __init__(self) -> None:
         self._purse = _PURSE
         self._failures = 0
+        self._news = 0
         self._period = 0
         self._pause_s = _FIRST_PAUSE_S
         self.down_since: float | None = None
@@ -56,29 +59,32 @@ class Brake:
         if period != self._period:
             return False
         was_down = self.is_down
-        self._failures = 0
+        self._failures = self._news = 0
         self._purse = min(_PURSE, self._purse + 1)
         self._pause_s = _FIRST_PAUSE_S
         if was_down:
             self._turn(down_since=None, opens_at=-inf)
         return was_down
 
-    def failed(self, period: int, now: float, retry_cost: int) -> bool:
+    def failed(self, period: int, now: float, retry_cost: int, *, is_news: bool = False) -> bool:
         """The provider did not answer. Returns whether the request may be sent again at its own time.
 
-        If not, that was the outage: it waits until the provider is back, and the attempt does not count.
+        `is_news` says that the prompt has hardly been tried before, so that the failure is hardly its own. If it may
+        not, that was the outage: it waits until the provider is back, and the attempt does not count.
         """
         if period != self._period:
             return False
         self._failures += 1
+        self._news += is_news
         if self.is_down:
             self._rest(now)
             return False
-        if retry_cost <= self._purse:
-            self._purse -= retry_cost
-            return True
-        if self._failures < _FAILURES_IN_A_ROW:
-            return True
+        if self._news < _FAILURES_IN_A_ROW:
+            if retry_cost <= self._purse:
+                self._purse -= retry_cost
+                return True
+            if self._failures < _FAILURES_IN_A_ROW:
+                return True
         self._turn(down_since=now, opens_at=now)
         self._rest(now)
         return False

@@ -42,6 +42,8 @@ _IDLE_S = 5.0
 _JOIN_S = 5.0
 # Jobs that failed together come back one after another, so that their provider is not knocked over again.
 _COME_BACK_PER_S = 250.0
+# Failures of a job from its third attempt on may be its own fault, and say little about the provider.
+_NEWS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Handler(Protocol):
         """Send the job once. It is finished unless it is to be sent again."""
         ...
 
-    def give_up(self, job: Job, error: Exception) -> None:
+    def give_up(self, job: Job, error: BaseException) -> None:
         """Finish a job that cannot be carried out: it was cancelled, is too large, or something unforeseen happened."""
         ...
 
@@ -221,7 +223,7 @@ class Dispatcher:
         """Whatever `action` raises ends the job and not the thread."""
         try:
             action()
-        except Exception as error:
+        except BaseException as error:  # a user's callback may also raise SystemExit; Ctrl-C comes to no worker
             log.exception("job %s ended by an unforeseen error", job.id)
             self._handler.give_up(job, error)
         finally:
@@ -276,7 +278,7 @@ class Dispatcher:
     def _after(self, lane: _Lane, job: Job, attempted: Attempted, period: int) -> None:
         """Draw the consequences of an attempt for the lane and, if the job is not finished, for the job."""
         with self._changed:
-            may_go = self._mind(lane, attempted, period)
+            may_go = self._mind(lane, job, attempted, period)
             is_cancelled = self._closed or job.is_cancelled
             if attempted.again is not None and not is_cancelled:
                 self._queue_again(lane, job, attempted.again, may_go=may_go)
@@ -286,7 +288,7 @@ class Dispatcher:
 
     # --- queues; `_changed` is held
 
-    def _mind(self, lane: _Lane, attempted: Attempted, period: int) -> bool:
+    def _mind(self, lane: _Lane, job: Job, attempted: Attempted, period: int) -> bool:
         """Tell the brake. Returns whether the job may be sent again at its own time."""
         now = self._clock()
         if attempted.is_answered is None:
@@ -297,7 +299,8 @@ class Dispatcher:
                 self._come_back(lane)
         else:
             was_down = lane.brake.is_down
-            may_go = lane.brake.failed(period, now, attempted.again.cost if attempted.again else 0)
+            cost = attempted.again.cost if attempted.again else 0
+            may_go = lane.brake.failed(period, now, cost, is_news=job.attempts <= _NEWS)
             if lane.brake.is_down and not was_down:
                 log.warning("the provider does not answer; nothing is sent but a probe now and then")
             return may_go

@@ -139,7 +139,7 @@ class Engine:
             self._finisher.fail(job, outcome, decision.reason)
         return Attempted(is_answered)
 
-    def give_up(self, job: Job, error: Exception) -> None:
+    def give_up(self, job: Job, error: BaseException) -> None:
         """Finish a job that cannot be carried out."""
         if not job.future.done():
             kind, message = _WHY_GIVEN_UP.get(type(error), (FailureKind.INTERNAL, f"{type(error).__name__}: {error}"))
@@ -199,7 +199,7 @@ def _is_answered(failure: Failure | None) -> bool | None:
 
 
 # The kind of each error that ends a job before it was sent, and what to say where the error's own text does not fit.
-_WHY_GIVEN_UP: dict[type[Exception], tuple[FailureKind, str | None]] = {
+_WHY_GIVEN_UP: dict[type[BaseException], tuple[FailureKind, str | None]] = {
     ClientClosedError: (FailureKind.CANCELLED, "cancelled before it was answered"),
     RequestTooLargeError: (FailureKind.BUDGET, None),
     TimeoutError: (FailureKind.TIMEOUT, "its time was up before it could be sent"),

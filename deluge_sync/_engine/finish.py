@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from deluge_sync._adapters.failure import FailureKind
 from deluge_sync._engine.respond import answer_response, failure_response
 from deluge_sync.models.pricing import cost_usd
+from deluge_sync.response import APIResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from deluge_sync._adapters.failure import Failure
     from deluge_sync._engine.job import Job
     from deluge_sync.prompt import Conversation
-    from deluge_sync.response import APIResponse
     from deluge_sync.tracker import Tracker
 
 __all__ = ["Cache", "Finisher"]
@@ -68,10 +68,13 @@ class Finisher:
         response = answer_response(job, reply, reason=reason, latency_s=self._latency_s(job))
         if response.is_error:
             self._tracker.failed(str(response.error_kind))
+            self._deliver(job, response)
         else:
-            self._keep(job, response)
             self._tracker.answered()
-        self._deliver(job, response)
+            try:
+                self._keep(job, response)
+            finally:  # what is no Exception travels on, but it takes no answer with it
+                self._deliver(job, response)
 
     def fail(self, job: Job, failure: Failure, reason: str | None = None) -> None:
         """There is no answer. `reason` says why it was not tried again."""
@@ -99,10 +102,14 @@ class Finisher:
         if self._cache is None:
             return None
         try:
-            return job.context.run(self._cache.get, job.prompt)
+            found = job.context.run(self._cache.get, job.prompt)
         except Exception as error:  # the user's cache may raise anything
             log.warning("cache look-up failed, so the prompt is sent: %s", error, exc_info=True)
             return None
+        if found is not None and not isinstance(found, APIResponse):
+            log.warning("the cache gave a %s instead of an APIResponse, so the prompt is sent", type(found).__name__)
+            return None
+        return found
 
     def _keep(self, job: Job, response: APIResponse) -> None:
         if self._cache is None or response.finish_reason == "length":
@@ -113,16 +120,25 @@ class Finisher:
             log.warning("the cache did not take an answer: %s", error, exc_info=True)
 
     def _postprocess(self, job: Job, response: APIResponse) -> APIResponse:
-        if self._user_postprocess is None:
+        """What the user makes of the response; the response itself where that fails, because it was paid for."""
+        if self._user_postprocess is None or response.error_kind == FailureKind.CANCELLED:
             return response
         try:
-            return job.context.run(self._user_postprocess, response)
-        except Exception as error:  # a user's callback may raise anything; the answer was paid for
+            processed = job.context.run(self._user_postprocess, response)
+        except Exception as error:  # a user's callback may raise anything
             log.warning("postprocess failed, the answer is kept as it came: %s", error, exc_info=True)
-            response.error_message = f"postprocess failed: {type(error).__name__}: {error}"
-            return response
+            problem = f"{type(error).__name__}: {error}"
+        else:
+            if isinstance(processed, APIResponse):
+                return processed
+            problem = f"it returned a {type(processed).__name__} instead of an APIResponse"
+            log.warning("postprocess failed, the answer is kept as it came: %s", problem)
+        response.error_message = f"postprocess failed: {problem}"
+        return response
 
     def _deliver(self, job: Job, response: APIResponse) -> None:
-        response = self._postprocess(job, response)
-        if job.future.set_running_or_notify_cancel():
-            job.future.set_result(response)
+        try:
+            response = self._postprocess(job, response)
+        finally:
+            if job.future.set_running_or_notify_cancel():
+                job.future.set_result(response)

@@ -1,8 +1,8 @@
 """The limiter that threads meet: `bucket`'s arithmetic behind one lock, and a queue to wait in.
 
-Waiting is first come, first served. Nobody polls: only the first in the queue holds a timer, and it wakes the next
-when it leaves. A decision is made by the waiting thread itself, under the lock, when it has woken; nothing is granted
-to a thread that has not run yet, so a thread that is slow to wake delays the queue but cannot stall it.
+Waiting is first come, first served. Nobody polls: only the first in the queue holds a timer. When it wakes it admits
+everybody whose turn it is, itself included, and whoever is first then holds the timer. A thread that is admitted and
+slow to wake delays nobody: its lease lies in its ticket.
 """
 
 from __future__ import annotations
@@ -138,17 +138,32 @@ class LeakyBucketLimiter:
     def _admit(self, ticket: Ticket, timeout_s: float | None) -> Lease:
         with self._lock:
             give_up_at = inf if timeout_s is None else self._clock() + timeout_s
-            while True:
+            while ticket._lease is None:
                 now = self._clock()
                 if self._closed or ticket._cancelled:
                     raise self._leave(ticket, ClientClosedError("the limiter was closed, or the wait cancelled"))
-                due = self._due(now, ticket) if self._queue[0] is ticket else inf
-                if due <= now:
-                    return self._grant(now, ticket)
+                wake_at = self._grant_due(now) if self._queue[0] is ticket else inf
+                if ticket._lease is not None:
+                    break
                 if now >= give_up_at:
                     raise self._leave(ticket, TimeoutError(f"not admitted within {timeout_s} s"))
-                wake_at = min(due, give_up_at)
+                wake_at = min(wake_at, give_up_at)
                 ticket._woken.wait(None if wake_at == inf else wake_at - now)
+            return ticket._lease
+
+    def _grant_due(self, now: float) -> float:
+        """Admit everybody whose turn it is, from the first on. Returns when the next one may go.
+
+        Not only the caller: beside busy threads each one that must wake by itself costs milliseconds.
+        """
+        first = self._queue[0]
+        while self._queue and (due := self._due(now, self._queue[0])) <= now:
+            self._grant(now, self._queue.popleft())
+        if not self._queue:
+            return inf
+        if self._queue[0] is not first:
+            self._queue[0]._woken.notify()  # it holds the timer now
+        return due
 
     def _due(self, now: float, ticket: Ticket) -> float:
         """When the first in the queue may go; infinity when only a release can tell."""
@@ -158,16 +173,15 @@ class LeakyBucketLimiter:
         tokens_due = self._tokens.due(now, ticket.tokens) if self._tokens is not None else -inf
         return max(self._paused_until, requests_due, tokens_due)
 
-    def _grant(self, now: float, ticket: Ticket) -> Lease:
+    def _grant(self, now: float, ticket: Ticket) -> None:
         if self._requests is not None:
             self._requests.take(now, 1)
         slot = self._tokens.take(now, ticket.tokens) if self._tokens is not None else None
         self._in_flight += 1
         self._admitted += 1
         self._admitted_tokens += ticket.tokens
-        self._queue.popleft()
-        self._wake_first()
-        return Lease(self, now, ticket.tokens, slot)
+        ticket._lease = Lease(self, now, ticket.tokens, slot)
+        ticket._woken.notify()
 
     def _leave(self, ticket: Ticket, error: Exception) -> Exception:
         self._queue.remove(ticket)
@@ -227,12 +241,13 @@ class LeakyBucketLimiter:
 class Ticket:
     """A place in the limiter's queue."""
 
-    __slots__ = ("_cancelled", "_limiter", "_woken", "tokens")
+    __slots__ = ("_cancelled", "_lease", "_limiter", "_woken", "tokens")
 
     def __init__(self, limiter: LeakyBucketLimiter, tokens: float) -> None:
         self.tokens = tokens
         self._limiter = limiter
         self._cancelled = False
+        self._lease: Lease | None = None
         self._woken = threading.Condition(limiter._lock)
 
     def wait(self, timeout_s: float | None = None) -> Lease:

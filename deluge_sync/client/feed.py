@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from deluge_sync._adapters.failure import FailureKind
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from deluge_sync.response import APIResponse
 
 __all__ = ["Feed"]
+
+_SIGNAL_CHECK_S = 0.25
 
 
 class Feed:
@@ -50,11 +53,12 @@ class Feed:
                 self._feed_one()
             if not self._outstanding:
                 break
-            job = self._finished.get()
+            job = self._next_finished()
             if job is None:
                 break
-            self._outstanding.discard(job)
+            # Forgotten when it was taken: a Ctrl-C on the way would lose it otherwise.
             yield job.id, job.future.result()
+            self._outstanding.discard(job)
         if self._closed_error is not None:
             raise self._closed_error
 
@@ -65,10 +69,20 @@ class Feed:
         self._finished.put(None)
 
     def finished_rest(self) -> Iterator[tuple[int, APIResponse]]:
-        """After `stop`: the answers that had come but were not handed out yet. Cancelled prompts are not among them."""
+        """After `stop`: the answers that had come and may not have been taken. Cancelled prompts are not among them."""
         for job in list(self._outstanding):
             if job.future.done() and job.future.result().error_kind != FailureKind.CANCELLED:
                 yield job.id, job.future.result()
+
+    def _next_finished(self) -> Job | None:
+        """Wait for the next finished job; None after `stop`.
+
+        The wait is cut in slices, because Python raises a Ctrl-C only between two instructions: one that comes just
+        before the main thread begins to wait, or in another thread, would wait with it.
+        """
+        while True:
+            with suppress(Empty):
+                return self._finished.get(timeout=_SIGNAL_CHECK_S)
 
     def _has_room(self) -> bool:
         return not self._is_exhausted and len(self._outstanding) < self._window
@@ -85,4 +99,6 @@ class Feed:
             self._is_exhausted, self._closed_error = True, error
             return
         self._outstanding.add(job)
+        if self._is_stopped:  # looked at after the job can be found: `stop` sets the flag first, and looks then
+            self._cancel([job])
         job.future.add_done_callback(lambda _: self._finished.put(job))

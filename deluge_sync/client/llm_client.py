@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
@@ -19,7 +20,6 @@ from deluge_sync._engine.limiter import LeakyBucketLimiter
 from deluge_sync._engine.pool import Pool
 from deluge_sync._engine.retry import RetryPolicy
 from deluge_sync._fork import start_afresh_in_child
-from deluge_sync._secret import Secret
 from deluge_sync.aio import AsyncFacade
 from deluge_sync.client import settings
 from deluge_sync.client.collect import Collect
@@ -115,16 +115,21 @@ class LLMClient(AsyncFacade):
         max_seconds_per_prompt: float | None = None,
         outage_patience: float = 60,
     ) -> None:
-        settings.check_numbers(
+        settings.check_whole_numbers(
             max_requests_per_minute=max_requests_per_minute,
             max_tokens_per_minute=max_tokens_per_minute,
             max_concurrent_requests=max_concurrent_requests,
             max_attempts=max_attempts,
-            request_timeout=request_timeout,
-            max_seconds_per_prompt=max_seconds_per_prompt,
-            outage_patience=outage_patience,
         )
+        settings.check_numbers(request_timeout=request_timeout, outage_patience=outage_patience)
+        if max_seconds_per_prompt is not None:
+            settings.check_numbers(max_seconds_per_prompt=max_seconds_per_prompt)
         settings.check_choice("progress", progress, settings.PROGRESS)
+        settings.check_type("name", name, str)
+        settings.check_type("env", env, Mapping)
+        settings.check_type("limiter", limiter, LeakyBucketLimiter)
+        settings.check_cache(cache)
+        settings.check_callable("postprocess", postprocess)
         settings.check_responses_api(use_responses_api=use_responses_api, background=background)
         names = settings.names_of(model_names)
         default = SamplingParams(
@@ -143,11 +148,12 @@ class LLMClient(AsyncFacade):
         self._weights = settings.weights_of(model_weights, names)
         self._models = find_models(names, base_url=base_url)
         self._base_url = base_url
-        self._api_key = None if api_key is None else Secret(api_key)
-        self._env = env
+        self._api_key = None if api_key is None else settings.key_of("api_key", api_key)
+        # Behind a function, as the headers are behind `Extras`: printing the client's attributes shows no key.
+        self._env: Callable[[], Mapping[str, str]] = lambda: os.environ if env is None else env
         self._limits = Limits(max_requests_per_minute, max_tokens_per_minute, max_concurrent_requests)
         self._limiter = limiter
-        self._extra_headers = dict(extra_headers or {})
+        self._plain_call = Extras(headers=settings.headers_of(extra_headers))
         self._engine_settings = EngineSettings(
             max_workers=max_concurrent_requests,
             request_timeout_s=request_timeout,
@@ -174,14 +180,9 @@ class LLMClient(AsyncFacade):
         Takes the constructor's arguments after the path.
 
         Raises:
-            ConfigError: there is no such file.
+            ConfigError: there is no such file, or it is no text.
         """
-        from dotenv import dotenv_values  # only here, so that plain use does not load it
-
-        if not Path(path).is_file():
-            raise ConfigError(f"no such file: {path}")
-        found = {name: value for name, value in dotenv_values(path).items() if value is not None}
-        return cls(*args, env={**found, **os.environ}, **settings)
+        return cls(*args, env={**_read_env_file(Path(path)), **os.environ}, **settings)
 
     @property
     def models(self) -> list[str]:
@@ -309,11 +310,19 @@ class LLMClient(AsyncFacade):
         return Collect(feed, self._display(total, show=show_progress), total)
 
     def _extras(self, *, tools: Any, output_schema: Any, cache: str | None, service_tier: str | None) -> Extras:
-        settings.check_choice("cache", cache, settings.CACHE_PATTERNS)
-        settings.check_choice("service_tier", service_tier, settings.SERVICE_TIERS)
+        if cache is not None:
+            settings.check_choice("cache", cache, settings.CACHE_PATTERNS)
+        if service_tier is not None:
+            settings.check_choice("service_tier", service_tier, settings.SERVICE_TIERS)
         if output_schema is not None:
             schema_of(output_schema)
-        return Extras(tuple(tools or ()), output_schema, cache, service_tier, self._extra_headers)
+        return replace(
+            self._plain_call,
+            tools=settings.tools_of(tools),
+            output_schema=output_schema,
+            cache_pattern=cache,
+            service_tier=service_tier,
+        )
 
     def _feed(self, prompts: Iterable[Any], extras: Extras, *, window: int) -> Feed:
         engine, run = self._running_engine(), Run()
@@ -348,7 +357,7 @@ class LLMClient(AsyncFacade):
             self.sampling_params,
             base_url=self._base_url,
             api_key=self._api_key,
-            env=os.environ if self._env is None else self._env,
+            env=self._env(),
             limiter_for_key=self._limiter_for_key,
         )
         return Engine(Pool(routes, self._weights), self._engine_settings, self.tracker)
@@ -358,6 +367,19 @@ class LLMClient(AsyncFacade):
             return self._limiter
         limits = self._limits
         return LeakyBucketLimiter(limits.requests_per_minute, limits.tokens_per_minute, limits.concurrency)
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    from dotenv import dotenv_values  # only here, so that plain use does not load it
+
+    if not path.is_file():
+        raise ConfigError(f"no such file: {path}")
+    try:
+        return {name: value for name, value in dotenv_values(path, encoding="utf-8-sig").items() if value is not None}
+    except UnicodeDecodeError as error:
+        problem = error.reason
+    # Raised here and not where it was caught: that exception holds the whole file.
+    raise ConfigError(f"{path} is no UTF-8 text: {problem}")
 
 
 def _as_prompts(prompts: Any) -> Iterable[Any]:

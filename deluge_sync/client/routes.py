@@ -7,13 +7,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from deluge_sync._engine.pool import Route
-from deluge_sync._secret import Secret
+from deluge_sync.client.settings import key_of
 from deluge_sync.errors import ConfigError, MissingKeyError, UnknownModelError
 from deluge_sync.models import Model, get_model
+from deluge_sync.models.model import refuse_bad_url
 
 if TYPE_CHECKING:
     from deluge_sync._adapters.call import Adapter
     from deluge_sync._engine.limiter import LeakyBucketLimiter
+    from deluge_sync._secret import Secret
     from deluge_sync.config import SamplingParams
 
 __all__ = ["find_models", "make_routes"]
@@ -27,8 +29,10 @@ def find_models(names: Sequence[str], *, base_url: str | None) -> list[Model]:
 
     Raises:
         UnknownModelError: there is no such model.
-        ConfigError: this version does not speak the model's API.
+        ConfigError: `base_url` is none, or this version does not speak the model's API.
     """
+    if base_url is not None:
+        refuse_bad_url("base_url", base_url)
     models = [_find(name, base_url) for name in names]
     for model in models:
         if model.api_spec not in _ADAPTERS:
@@ -57,13 +61,16 @@ def make_routes(
 ) -> list[Route]:
     """One route a model. Models that are reached with the same key at the same place share a limiter.
 
+    An `api_key` that is empty text means that none is sent, wherever the models are from.
+
     Raises:
         MissingKeyError: a model needs a key and the environment has none.
+        ConfigError: what the environment has is no key, or no URL.
     """
     limiters: dict[tuple[str, Secret | None], LeakyBucketLimiter] = {}
     routes = []
     for model, model_params in zip(models, params, strict=True):
-        url = (base_url or _from_env(env, model.base_url_env_var) or model.api_base).rstrip("/")
+        url = (base_url or _url_from_env(model, env) or model.api_base).rstrip("/")
         key = _key(model, api_key, env)
         limiter = limiters.get((url, key)) or limiters.setdefault((url, key), limiter_for_key())
         adapter = cast("Adapter", import_module(_ADAPTERS[model.api_spec]))
@@ -74,22 +81,19 @@ def make_routes(
 def _key(model: Model, given: Secret | None, env: Mapping[str, str]) -> Secret | None:
     """The key for a model; None where it needs none, or where the user said so with an empty one."""
     if given is not None:
-        return Secret(_checked_key(given.reveal(), "api_key")) if given.reveal() else None
+        return given if given.reveal() else None
     if model.api_key_env_var is None:
         return None
-    found = _from_env(env, model.api_key_env_var)
-    if not found:
+    key = key_of(model.api_key_env_var, env.get(model.api_key_env_var, ""))
+    if not key.reveal():
         raise MissingKeyError(model.id, model.api_key_env_var)
-    return Secret(_checked_key(found, model.api_key_env_var))
+    return key
 
 
-def _from_env(env: Mapping[str, str], name: str | None) -> str | None:
-    return env.get(name) if name is not None else None
-
-
-def _checked_key(key: str, source: str) -> str:
-    """The key without the line break that files add. What no header can carry is refused, and not quoted."""
-    stripped = key.strip()
-    if not stripped.isascii() or not stripped.isprintable() or " " in stripped:
-        raise ConfigError(f"{source} is no API key: it has spaces, line breaks or characters beyond ASCII")
-    return stripped
+def _url_from_env(model: Model, env: Mapping[str, str]) -> str | None:
+    """What the environment puts in the place of the vendor's URL; blanks and an empty value are as good as none."""
+    name = model.base_url_env_var
+    url = env.get(name, "").strip() if name is not None else ""
+    if url:
+        refuse_bad_url(f"the environment variable {name}", url)
+    return url or None

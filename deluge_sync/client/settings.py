@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import isfinite
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
+from deluge_sync._secret import Secret
 from deluge_sync.config import SamplingParams
 from deluge_sync.errors import ConfigError
+from deluge_sync.tool import Tool
 
 __all__ = [
     "CACHE_PATTERNS",
     "PROGRESS",
     "SERVICE_TIERS",
     "Progress",
+    "check_cache",
+    "check_callable",
     "check_choice",
     "check_numbers",
     "check_responses_api",
+    "check_type",
+    "check_whole_numbers",
+    "headers_of",
+    "key_of",
     "names_of",
     "params_of",
+    "tools_of",
     "weights_of",
 ]
 
@@ -35,26 +45,58 @@ CACHE_PATTERNS = (
 )
 SERVICE_TIERS = ("auto", "default", "flex", "priority")
 
+# RFC 9110, 5.1 and 5.5. Blanks around a value would be cut off on the way.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
+# They tell where a request ends: another value than ours would cut it, or make the provider wait for more.
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
 
-def names_of(model_names: str | Sequence[str]) -> list[str]:
+
+def names_of(model_names: Any) -> list[str]:
     """The model names as a list, which has at least one."""
-    names = [model_names] if isinstance(model_names, str) else list(model_names)
-    if not names or not all(names):
-        raise ConfigError(f"model_names must be a name or a list of names; got {model_names!r}")
-    return names
+    names = [model_names] if isinstance(model_names, str) else model_names
+    if not _is_list(names) or not names or not all(isinstance(name, str) and name for name in names):
+        raise ConfigError(f"model_names must be a name or a list of names; got {model_names!r:.200}")
+    return list(names)
 
 
-def check_numbers(**settings: float | None) -> None:
-    """Each setting is a positive, finite number, or None where that means no bound."""
+def check_numbers(**settings: Any) -> None:
+    """Each setting is a positive, finite number."""
     for name, value in settings.items():
-        if value is not None and not (_is_number(value) and isfinite(value) and value > 0):
-            raise ConfigError(f"{name} must be a positive number; got {value!r}")
+        if not (_is_number(value) and value > 0):
+            raise ConfigError(f"{name} must be a positive number; got {value!r:.80}")
 
 
-def check_choice(name: str, value: str | None, choices: Sequence[str]) -> None:
-    """The setting is one of `choices`, or not given."""
-    if value is not None and value not in choices:
-        raise ConfigError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
+def check_whole_numbers(**settings: Any) -> None:
+    """Each setting is a positive whole number: less than one request a minute, for one, would never be sent."""
+    for name, value in settings.items():
+        if not (_is_number(value) and isinstance(value, int) and value > 0):
+            raise ConfigError(f"{name} must be a positive whole number (int); got {value!r:.80}")
+
+
+def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    """The setting is one of `choices`."""
+    if value not in choices:
+        raise ConfigError(f"{name} must be one of {', '.join(choices)}; got {value!r:.80}")
+
+
+def check_type(name: str, value: object, expected: type) -> None:
+    """The setting is of its type, or not given. The value is not told: it may hold keys."""
+    if value is not None and not isinstance(value, expected):
+        raise ConfigError(f"{name} must be a {expected.__name__} or None; got a {type(value).__name__}")
+
+
+def check_callable(name: str, value: object) -> None:
+    """The setting can be called, or is not given."""
+    if value is not None and not callable(value):
+        raise ConfigError(f"{name} must be a function; got {value!r:.80}")
+
+
+def check_cache(cache: object) -> None:
+    """The local cache has what the engine calls, or is not given."""
+    missing = [name for name in ("get", "put") if not callable(getattr(cache, name, None))]
+    if cache is not None and missing:
+        raise ConfigError(f"cache must have get(prompt) and put(prompt, response); {missing[0]} is missing")
 
 
 def check_responses_api(*, use_responses_api: bool, background: bool) -> None:
@@ -71,27 +113,72 @@ def weights_of(model_weights: Any, names: Sequence[str]) -> list[float]:
         return [1.0] * len(names)
     if model_weights == "dynamic":
         raise NotImplementedError("model_weights='dynamic' is not implemented; use 'uniform' or a list of numbers")
-    if isinstance(model_weights, str) or not isinstance(model_weights, Sequence):
-        raise ConfigError(f"model_weights must be 'uniform' or a list of numbers; got {model_weights!r}")
+    if not _is_list(model_weights):
+        raise ConfigError(f"model_weights must be 'uniform' or a list of numbers; got {model_weights!r:.80}")
     if len(model_weights) != len(names):
         raise ConfigError(f"model_weights has {len(model_weights)} numbers for {len(names)} models")
-    if not all(_is_number(weight) and isfinite(weight) and weight >= 0 for weight in model_weights):
-        raise ConfigError(f"model_weights must not be negative; got {model_weights!r}")
+    if not all(_is_number(weight) and weight >= 0 for weight in model_weights):
+        raise ConfigError(f"model_weights must be numbers of 0 or more; got {model_weights!r}")
     if not any(model_weights):
         raise ConfigError("model_weights are all 0, so no model could be chosen")
     return [float(weight) for weight in model_weights]
 
 
-def params_of(
-    sampling_params: Sequence[SamplingParams] | None, names: Sequence[str], default: SamplingParams
-) -> list[SamplingParams]:
+def params_of(sampling_params: Any, names: Sequence[str], default: SamplingParams) -> list[SamplingParams]:
     """The sampling parameters of each model: one for all, one each, or `default`."""
-    if not sampling_params:
+    if sampling_params is None:
         return [default] * len(names)
+    if not _is_list(sampling_params) or not all(isinstance(params, SamplingParams) for params in sampling_params):
+        raise ConfigError(f"sampling_params must be a list of SamplingParams; got {sampling_params!r:.200}")
     if len(sampling_params) not in (1, len(names)):
         raise ConfigError(f"sampling_params has {len(sampling_params)} entries for {len(names)} models")
     return list(sampling_params) if len(sampling_params) == len(names) else [sampling_params[0]] * len(names)
 
 
+def headers_of(extra_headers: Mapping[Any, Any] | None) -> dict[str, str]:
+    """A copy of the headers, each of which can be sent. No value is told: it may be a key."""
+    check_type("extra_headers", extra_headers, Mapping)
+    headers = dict(extra_headers or {})
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name) or name.lower() in _FRAMING:
+            raise ConfigError(f"extra_headers: a header of the name {name!r:.80} cannot be sent")
+        if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
+            raise ConfigError(
+                f"extra_headers: the value of {name!r} cannot be sent: it must be a text in one line, of Latin-1 "
+                "characters, without blanks around it"
+            )
+    return headers
+
+
+def key_of(source: str, text: str) -> Secret:
+    """The key without the line break that files add, which may leave nothing. `source` says where it is from.
+
+    What no header can carry is refused, and not quoted.
+    """
+    check_type(source, text, str)
+    key = text.strip()
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigError(f"{source} is no API key: it has spaces, line breaks or characters beyond ASCII")
+    return Secret(key)
+
+
+def tools_of(tools: Iterable[Tool | Mapping[str, Any]] | None) -> tuple[Tool | Mapping[str, Any], ...]:
+    """The tools of one call."""
+    if tools is None:
+        return ()
+    if isinstance(tools, str | Mapping) or not isinstance(tools, Iterable):
+        raise ConfigError(f"tools must be a list of tools; got {tools!r:.80}")
+    found = tuple(tools)
+    for tool in found:
+        if not isinstance(tool, Tool | Mapping):
+            raise ConfigError(f"tools: each must be a Tool or a dict in the provider's form; got {tool!r:.80}")
+    return found
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Finite, and no bool. An int that no float can hold counts as infinite."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from deluge_sync.errors import ConfigError
 
-__all__ = ["API_SPECS", "ApiSpec", "MaxTokensField", "Model"]
+__all__ = ["API_SPECS", "ApiSpec", "MaxTokensField", "Model", "refuse_bad_url"]
 
 ApiSpec = Literal["openai", "openai-responses", "anthropic", "gemini", "mistral", "bedrock"]
 API_SPECS: Final[tuple[str, ...]] = get_args(ApiSpec)
@@ -83,7 +83,7 @@ class Model:
 
         Its prices are unknown, and it is taken to be able to do what the format can say: the endpoint knows better.
         """
-        _refuse_bad_url(name, base_url)
+        refuse_bad_url(f"model {name!r}: base_url", base_url)
         return cls(
             id=name,
             name=name,
@@ -99,10 +99,11 @@ class Model:
         )
 
 
-def _refuse_bad_url(name: str, base_url: object) -> None:
-    problem = _url_problem(base_url)
+def refuse_bad_url(source: str, url: object) -> None:
+    """Raise a `ConfigError` unless `url` can stand before an endpoint's path. `source` says where it is from."""
+    problem = _url_problem(url)
     if problem is not None:
-        raise ConfigError(f"model {name!r}: base_url={_shown(base_url)}: {problem}")
+        raise ConfigError(f"{source}={_shown(url)}: {problem}")
 
 
 def _shown(value: object) -> str:
@@ -123,6 +124,8 @@ def _optional_text_problem(value: object) -> str | None:
 def _url_problem(value: object) -> str | None:
     if not isinstance(value, str) or not value.strip():
         return "it must be the URL before /chat/completions"
+    if " " in value or not value.isprintable():
+        return "it must have no blanks or line breaks"
     try:
         url = urlsplit(value)
         host, _ = url.hostname, url.port

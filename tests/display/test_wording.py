@@ -72,3 +72,10 @@ def test_lines_say_what_a_user_wants_to_know() -> None:
         "job: 119 of 200 answered, 1 failed (timeout 1), 3 retried, 1,000 tokens, cost $0.2500, "
         "at most 123 of 1,200 requests/min, 1:00 passed"
     )
+
+
+def test_cancelled_prompts_are_told_apart_from_failed_ones() -> None:
+    snapshot = Snapshot(total=10, answered=3, failed=1, cancelled=6, errors={"timeout": 1})
+    assert wording.summary_line(snapshot, "job").startswith(
+        "job: 3 of 10 answered, 1 failed (timeout 1), 6 cancelled, 0 retried"
+    )

@@ -22,6 +22,14 @@ def test_a_provider_that_never_answers_is_down_when_the_purse_is_empty() -> None
     assert bring_down(Brake()) == 500 // RETRY + 1
 
 
+def test_ten_prompts_that_fail_at_their_first_attempts_are_enough() -> None:
+    brake = Brake()
+
+    assert all(brake.failed(brake.sent(), 0.0, RETRY, is_news=True) for _ in range(9))
+    assert not brake.failed(brake.sent(), 0.0, RETRY, is_news=True)
+    assert brake.is_down
+
+
 def test_a_provider_that_answers_now_and_then_is_never_down() -> None:
     brake = Brake()
 

@@ -1,0 +1,60 @@
+"""Every awaitable call has a blocking twin that takes the same, and the other way round.
+
+The methods are found, not listed: one that is added later is compared too.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from deluge_sync import LLMClient
+
+PUBLIC = {
+    name: method
+    for name, method in inspect.getmembers(LLMClient, callable)
+    if not name.startswith("_") and inspect.isroutine(method)
+}
+
+
+def is_awaitable(method: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
+
+
+AWAITABLE = sorted(name for name, method in PUBLIC.items() if is_awaitable(method))
+BLOCKING = sorted(name for name in PUBLIC if name.endswith("_sync"))
+
+
+def test_there_are_calls_to_compare() -> None:
+    assert "process_prompts_async" in AWAITABLE
+    assert "process_prompts_sync" in BLOCKING
+
+
+@pytest.mark.parametrize("name", AWAITABLE)
+def test_an_awaitable_call_and_its_blocking_twin_take_the_same(name: str) -> None:
+    twin = PUBLIC[name.removesuffix("_async") + "_sync"]
+
+    assert not is_awaitable(twin)
+    # Names, order, kinds, defaults and annotations: parameters are equal only if all of these are.
+    ours, theirs = inspect.signature(PUBLIC[name]), inspect.signature(twin)
+    assert list(ours.parameters.values()) == list(theirs.parameters.values())
+    assert ours.parameters.keys() >= {"self"}
+
+
+@pytest.mark.parametrize("name", BLOCKING)
+def test_a_blocking_call_has_an_awaitable_twin(name: str) -> None:
+    stem = name.removesuffix("_sync")
+
+    assert stem in AWAITABLE or f"{stem}_async" in AWAITABLE
+
+
+@pytest.mark.parametrize("name", AWAITABLE)
+def test_both_promise_the_same(name: str) -> None:
+    """Only a coroutine's annotation is that of the value awaited; an async iterator's is a type of its own."""
+    method, twin = PUBLIC[name], PUBLIC[name.removesuffix("_async") + "_sync"]
+    promised, given = (inspect.signature(each).return_annotation for each in (method, twin))
+
+    assert promised.replace("AsyncIterator", "Iterator").replace("AsyncGenerator", "Generator") == given
