@@ -103,9 +103,14 @@ class _Lane:
 
     def patience_ends_at(self, patience_s: float) -> float:
         """When the first job has waited too long for a provider that is down."""
-        if self.brake.down_since is None or not self.ready:
+        if not self.brake.is_down:
             return inf
-        return max(self.brake.down_since, min(job.queued_at for job in self.ready)) + patience_s
+        return min((self.waits_until(job, patience_s) for job in self.ready), default=inf)
+
+    def waits_until(self, job: Job, patience_s: float) -> float:
+        """How long a job waits for a provider that is down: its own time may be up before its patience ends."""
+        assert self.brake.down_since is not None
+        return min(job.deadline, max(self.brake.down_since, job.queued_at) + patience_s)
 
     def place_to_come_back(self, now: float) -> float:
         """When the next of those may be sent that an outage held up: one after another, whichever outage it was."""
@@ -348,17 +353,21 @@ class Dispatcher:
 
     def _overdue(self, lane: _Lane, now: float) -> Callable[[], None] | None:
         """End the jobs that have waited too long for a provider that is down."""
-        if lane.patience_ends_at(self._outage_patience_s) > now:
+        patience_s = self._outage_patience_s
+        if lane.patience_ends_at(patience_s) > now:
             return None
-        down_since = lane.brake.down_since or now
-        waited_since = {job: max(down_since, job.queued_at) for job in lane.ready}
-        jobs = [job for job, since in waited_since.items() if since + self._outage_patience_s <= now]
-        lane.ready = deque(job for job, since in waited_since.items() if since + self._outage_patience_s > now)
-        return partial(self._outlast, jobs, now - down_since)
+        waits_until = {job: lane.waits_until(job, patience_s) for job in lane.ready}
+        lane.ready = deque(job for job, until in waits_until.items() if until > now)
+        jobs = [job for job, until in waits_until.items() if until <= now]
+        return partial(self._outlast, jobs, now - (lane.brake.down_since or now))
 
     def _outlast(self, jobs: list[Job], down_s: float) -> None:
+        now = self._clock()
         for job in jobs:
-            self._handler.outlast(job, down_s)
+            if job.deadline <= now:
+                self._handler.give_up(job, TimeoutError())
+            else:
+                self._handler.outlast(job, down_s)
 
     def _next_alarm(self) -> float:
         """When something can be done that cannot be done now."""

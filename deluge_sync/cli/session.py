@@ -1,13 +1,15 @@
 """Sends prompts through a client and writes each answer as it arrives: the part that `run` and `demo` share.
 
-The answers are taken and written in a thread of their own, because Ctrl-C is raised in the main thread only, wherever
-that happens to be: an answer between the client and the file would be lost. The main thread waits, and on Ctrl-C or
-SIGTERM closes the client; what had arrived by then is written. It opens no files and shows nothing itself.
+Each answer is written by the worker that has it, before that worker sends anything else: killed at any moment, a run
+lacks at most the rows of the requests in flight. The prompts are fed in a thread of their own, because Ctrl-C is raised
+in the main thread only, wherever that happens to be. The main thread waits, and on Ctrl-C or SIGTERM closes the client;
+what had arrived by then is written. It opens no files and shows nothing itself.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from contextlib import closing
 from typing import TYPE_CHECKING, cast
 
@@ -27,13 +29,14 @@ if TYPE_CHECKING:
 __all__ = ["Session"]
 
 _CLOSING_S = 5.0
+_SIGNAL_CHECK_S = 0.25
 
 
 class Session:
     """One run over one list of prompts. `run` is what each row bears; `system` goes before every prompt.
 
     `earlier` counts the rows that the results held at the beginning, `answered` and `failed` those they hold now.
-    `answer` is called once.
+    `answer` is called once. `_writing` guards the results and the two counts.
     """
 
     def __init__(self, client: LLMClient, results: Results, *, run: str, system: str | None = None) -> None:
@@ -45,6 +48,7 @@ class Session:
         self._run = run
         self._system = system
         self._sent: dict[int, Prompt] = {}
+        self._writing = threading.Lock()
         self._error: BaseException | None = None
         self._is_stopping = False
         self._is_over = threading.Event()
@@ -56,11 +60,12 @@ class Session:
             KeyboardInterrupt: Ctrl-C or SIGTERM; every answer that had arrived has its row.
             ResultsError, BrokenPipeError: a row could not be written; nothing more is sent.
         """
-        writer = threading.Thread(target=self._write_answers, args=(prompts, total, show_progress), daemon=True)
-        writer.name = "deluge-sync results"
+        feeder = threading.Thread(target=self._send_all, args=(prompts, total, show_progress), daemon=True)
+        feeder.name = "deluge-sync-feeder"
         try:
-            writer.start()
-            self._is_over.wait()
+            feeder.start()
+            while not self._is_over.wait(_SIGNAL_CHECK_S):
+                pass  # an endless wait would not notice a Ctrl-C that came just before it
         except KeyboardInterrupt:
             self._is_stopping = True
             self._client.close()
@@ -78,12 +83,13 @@ class Session:
         """What the client has done, for the summary."""
         return self._client.tracker.snapshot()
 
-    def _write_answers(self, prompts: Iterable[Prompt], total: int, show_progress: bool) -> None:
+    def _send_all(self, prompts: Iterable[Prompt], total: int, show_progress: bool) -> None:
         try:
-            answers = self._client.process_prompts_iter(self._feed(prompts), show_progress=show_progress, total=total)
+            answers = self._client.process_prompts_iter(
+                self._feed(prompts), show_progress=show_progress, total=total, on_response=self._write
+            )
             with closing(cast("Generator[tuple[int, APIResponse], None, None]", answers)):  # also ends the display
-                for position, response in answers:
-                    self._write(self._sent.pop(position), response)
+                deque(answers, maxlen=0)
         except BaseException as error:  # noqa: BLE001  (handed over to the main thread, which raises it)
             self._error = error
         finally:
@@ -97,11 +103,12 @@ class Session:
             self._sent[position] = prompt
             yield prompt.conversation(self._system)
 
-    def _write(self, prompt: Prompt, response: APIResponse) -> None:
+    def _write(self, position: int, response: APIResponse) -> None:
+        prompt = self._sent.pop(position)
         if response.error_kind == "cancelled":
             return  # it has no answer because we stopped: the next run sends it
-        self._results.append(encode_row(make_row(prompt, response, self._run)))
-        if response.is_error:
-            self.failed += 1
-        else:
-            self.answered += 1
+        row = encode_row(make_row(prompt, response, self._run))
+        with self._writing:
+            self._results.append(row)
+            self.failed += bool(response.is_error)
+            self.answered += not response.is_error

@@ -70,9 +70,8 @@ def _answered(totals: Totals) -> str:
 
 
 def _failed(totals: Totals, snapshot: Snapshot) -> str:
-    """The kinds are known for this session only; cancelled prompts have no row and are no failures."""
-    kinds = sorted((kind, number) for kind, number in snapshot.errors.items() if kind != "cancelled")
-    by_kind = ", ".join(f"{one_line(kind)} {number:,}" for kind, number in kinds)
+    """The kinds are known for this session only."""
+    by_kind = ", ".join(f"{one_line(kind)} {number:,}" for kind, number in sorted(snapshot.errors.items()))
     return f"{totals.failed:,}" + (f" ({by_kind})" if by_kind else "")
 
 

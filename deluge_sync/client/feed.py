@@ -25,7 +25,9 @@ class Feed:
     At most `window` prompts are outstanding at any moment, so that an endless iterable of prompts can be fed and
     memory stays flat. The iterable is read in the thread that iterates. Whoever leaves early must call `stop`.
 
-    A client that is closed meanwhile takes no more prompts; what was answered is handed out before that is raised.
+    `on_response` is called with each of them in the worker that has it, before that worker goes on; what it raises is
+    raised by the iteration. A client that is closed meanwhile takes no more prompts; what was answered is handed out
+    before that is raised.
     """
 
     def __init__(
@@ -35,11 +37,14 @@ class Feed:
         cancel: Callable[[Iterable[Job]], None],
         *,
         window: int,
+        on_response: Callable[[int, APIResponse], None] | None = None,
     ) -> None:
         self._prompts = enumerate(prompts)
         self._submit = submit
         self._cancel = cancel
         self._window = window
+        self._on_response = on_response
+        self._callback_error: Exception | None = None
         self._outstanding: set[Job] = set()
         self._finished: SimpleQueue[Job | None] = SimpleQueue()
         self._is_exhausted = False
@@ -56,6 +61,8 @@ class Feed:
             job = self._next_finished()
             if job is None:
                 break
+            if self._callback_error is not None:
+                raise self._callback_error
             # Forgotten when it was taken: a Ctrl-C on the way would lose it otherwise.
             yield job.id, job.future.result()
             self._outstanding.discard(job)
@@ -101,4 +108,13 @@ class Feed:
         self._outstanding.add(job)
         if self._is_stopped:  # looked at after the job can be found: `stop` sets the flag first, and looks then
             self._cancel([job])
-        job.future.add_done_callback(lambda _: self._finished.put(job))
+        job.future.add_done_callback(lambda _: self._hand_over(job))
+
+    def _hand_over(self, job: Job) -> None:
+        """In the worker's thread, before it goes on to its next job."""
+        if self._on_response is not None:
+            try:
+                self._on_response(job.id, job.future.result())
+            except Exception as error:  # noqa: BLE001  (the caller's callback; raised where the caller iterates)
+                self._callback_error = self._callback_error or error
+        self._finished.put(job)

@@ -258,6 +258,7 @@ class LLMClient(AsyncFacade):
         *,
         show_progress: bool = True,
         total: int | None = None,
+        on_response: Callable[[int, APIResponse], None] | None = None,
         tools: Sequence[Tool | Mapping[str, Any]] | None = None,
         output_schema: Any = None,
         cache: str | None = None,
@@ -267,11 +268,17 @@ class LLMClient(AsyncFacade):
 
         `prompts` is read lazily, and at most twice `max_concurrent_requests` of them are outstanding. Leaving the loop
         early, or closing the iterator, cancels those. `total` is for the progress display, where the iterable has no
-        length. Other arguments and errors as in `process_prompts_sync`, `Interrupted` excepted.
+        length. `on_response(position, response)` is called in the worker that has the answer, before that worker goes
+        on to another prompt: whoever stores answers there has at most `max_concurrent_requests` of them unstored at any
+        moment. It may run in several threads at once; what it raises ends the iteration. Other arguments and errors as
+        in `process_prompts_sync`, `Interrupted` excepted.
         """
+        if on_response is not None:
+            settings.check_callable("on_response", on_response)
         extras = self._extras(tools=tools, output_schema=output_schema, cache=cache, service_tier=service_tier)
         prompts = _as_prompts(prompts)
-        feed = self._feed(prompts, extras, window=_WINDOW_PER_WORKER * self._engine_settings.max_workers)
+        window = _WINDOW_PER_WORKER * self._engine_settings.max_workers
+        feed = self._feed(prompts, extras, window=window, on_response=on_response)
         return self._iterate(feed, self._display(_length(prompts) if total is None else total, show=show_progress))
 
     @staticmethod
@@ -324,7 +331,14 @@ class LLMClient(AsyncFacade):
             service_tier=service_tier,
         )
 
-    def _feed(self, prompts: Iterable[Any], extras: Extras, *, window: int) -> Feed:
+    def _feed(
+        self,
+        prompts: Iterable[Any],
+        extras: Extras,
+        *,
+        window: int,
+        on_response: Callable[[int, APIResponse], None] | None = None,
+    ) -> Feed:
         engine, run = self._running_engine(), Run()
 
         def submit(position: int, prompt: Any) -> Job:
@@ -334,7 +348,7 @@ class LLMClient(AsyncFacade):
                 return engine.refuse(position, error, run=run)
             return engine.submit(position, conversation, run=run, extras=extras)
 
-        return Feed(prompts, submit, engine.cancel, window=window)
+        return Feed(prompts, submit, engine.cancel, window=window, on_response=on_response)
 
     def _display(self, total: int | None, *, show: bool) -> AbstractContextManager[object]:
         tracker, before = self.tracker, self.tracker.snapshot()

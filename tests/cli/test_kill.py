@@ -89,12 +89,12 @@ def test_ten_kills_lose_no_answer_and_repeat_none(spawn: Any, tmp_path: Path, re
         for later in range(number + 1, KILLS + 1):
             assert not answered & set(sent[f"launch-{later}"])
             assert answered <= (answered_at_kill[later] if later < KILLS else set(prompts))
-    # What was sent in vain is what was outstanding at a kill, and no launch sent a prompt twice.
+    # What was sent in vain is what was in flight at a kill, and no launch sent a prompt twice.
     in_vain = 0
     for number, answered in enumerate(answered_at_kill):
         launched = sent[f"launch-{number}"]
         assert len(launched) == len(set(launched))
-        assert len(set(launched) - answered) <= 2 * CONCURRENCY
+        assert len(set(launched) - answered) <= CONCURRENCY + 1  # a worker each, and the leader
         in_vain += len(set(launched) - answered)
     assert sum(map(len, sent.values())) == PROMPTS + in_vain
     assert any(answered_at_kill), "every kill came before the first row"

@@ -32,11 +32,13 @@ class ScriptedClient:
         self._script = script
 
     def process_prompts_iter(
-        self, prompts: Iterable[Conversation], **settings: Any
+        self, prompts: Iterable[Conversation], *, on_response: Callable[[int, APIResponse], None], **settings: Any
     ) -> Iterator[tuple[int, APIResponse]]:
         self.settings = settings
         try:
-            yield from self._script(self, iter(prompts))
+            for position, response in self._script(self, iter(prompts)):
+                on_response(position, response)
+                yield position, response
         finally:
             self.display_ended.set()
 

@@ -20,7 +20,7 @@ SNAPSHOT = Snapshot(
     cost_usd=0.01234,
     elapsed_s=10.0,
     busiest_minute=207,
-    errors={"server": 4, "auth": 1, "cancelled": 9},
+    errors={"server": 4, "auth": 1},
     limits=Limits(requests_per_minute=1_200),
 )
 

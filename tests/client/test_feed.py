@@ -43,6 +43,28 @@ def test_what_was_answered_is_handed_out_before_a_closed_client_is_told() -> Non
     assert got == ["answer to a", "answer to b", "answer to c"]
 
 
+def test_a_response_is_given_to_the_callback_before_it_is_handed_out() -> None:
+    stored: list[tuple[int, object]] = []
+    answers = Answers(closes_after=100)
+    feed = Feed(
+        iter("abc"), answers.submit, answers.cancel, window=1, on_response=lambda *answer: stored.append(answer)
+    )
+
+    for position, response in feed:
+        assert stored[-1] == (position, response)
+    assert len(stored) == 3
+
+
+def test_what_the_callback_raises_ends_the_iteration() -> None:
+    answers = Answers(closes_after=100)
+
+    def disk_full(_position: int, _response: object) -> None:
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        list(Feed(iter("abc"), answers.submit, answers.cancel, window=1, on_response=disk_full))
+
+
 def test_stopping_cancels_what_is_outstanding_and_ends_the_iteration() -> None:
     answers = Answers(closes_after=100)
     feed = Feed((str(n) for n in range(100)), answers.submit, answers.cancel, window=10)

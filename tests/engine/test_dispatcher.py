@@ -29,7 +29,7 @@ class Notes:
         self._attempt = attempt
         self.lock = threading.Lock()
         self.attempted: list[int] = []
-        self.given_up: dict[int, Exception] = {}
+        self.given_up: dict[int, BaseException] = {}
         self.outlasted: list[int] = []
         self.threads: set[str] = set()
         self.hits: set[int] = set()
@@ -55,7 +55,7 @@ class Notes:
             job.future.set_result(cast("object", "done"))  # type: ignore[arg-type]  # as above
         return outcome
 
-    def give_up(self, job: Job, error: Exception) -> None:
+    def give_up(self, job: Job, error: BaseException) -> None:
         if not job.future.done():
             self.given_up[job.id] = error
             job.future.set_result(cast("object", "given up"))  # type: ignore[arg-type]  # as above
