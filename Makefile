@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: demo test lint types layers codegen-check pytest sdk clean
+.PHONY: demo test lint types layers codegen-check pytest soak sdk clean
 
 demo: .venv/.runtime
 	$(BIN)/deluge-sync demo --output results.jsonl
@@ -24,6 +24,10 @@ codegen-check: .venv/.dev
 
 pytest: .venv/.dev
 	$(BIN)/pytest
+
+# The fault tests in their whole size, with figures; about fifteen minutes.
+soak: .venv/.dev
+	$(BIN)/python benchmarks/soak.py
 
 # Regenerate deluge_sync/sdk/<provider>/ after a change of schemas/ or codegen/.
 sdk: .venv/.dev

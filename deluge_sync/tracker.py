@@ -199,6 +199,11 @@ class Tracker:
         self._past_s = 0.0
         self._active_since: float | None = None
 
+    def set_limits(self, limits: Limits) -> None:
+        """The client's promise has changed."""
+        with self._lock:
+            self._limits = limits
+
     def expect(self, count: int | None) -> None:
         """`count` more prompts will come; None: nobody knows how many, so the total stays unknown until `reset()`."""
         with self._lock:

@@ -24,6 +24,7 @@ _MINUTE_WITH_SLACK_S = 65.0
 """A budget that takes longer to refill is not a budget per minute. The slack covers rounding to whole seconds."""
 _SEARCHED_CHARS = 2_000
 _MAX_HEADER_CHARS = 64
+_SHORT_WINDOW = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,14 @@ class Room:
     remaining: float
     reset_s: float | None
     """Seconds from this reply until the budget is whole again; None where the reply does not say."""
+
+    @property
+    def per_minute(self) -> float | None:
+        """The limit, unless what refills in `reset_s` shows that it is counted in shorter windows than minutes."""
+        if self.limit is None or not self.reset_s or self.remaining >= self.limit:
+            return self.limit
+        refilled_per_minute = (self.limit - self.remaining) / self.reset_s * 60
+        return self.limit if refilled_per_minute <= _SHORT_WINDOW * self.limit else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,10 +82,7 @@ def teach(job: Job, lease: Lease, reply: HttpReply | Failure, outcome: ModelRepl
 
 def _teach_room(job: Job, lease: Lease, reply: HttpReply) -> None:
     rooms = rate_rooms(reply.headers, provider=job.route.model.provider)
-    lease.answered(
-        requests_remaining=rooms.requests.remaining if rooms.requests else None,
-        tokens_remaining=rooms.tokens.remaining if rooms.tokens else None,
-    )
+    lease.answered(requests=rooms.requests, tokens=rooms.tokens)
 
 
 def failure_of(outcome: ModelReply | Failure) -> Failure | None:

@@ -105,16 +105,23 @@ class Budget:
     """One limit a minute: how much of it is used, and how early the next admission may be.
 
     `fixed_burst` is the user's own choice of how much may go at once; None lets the tolerance open and close:
-    `learn_room` when the provider says how much is left, `learn_answer` and `learn_refusal` when it does not.
+    `learn_room` when the provider says how much is left, `learn_answer` and `learn_refusal` when it does not. With
+    `start` the limit is not known: the pace begins there and is found by trying.
     """
 
     def __init__(
-        self, per_minute: float, now: float, *, fixed_burst: float | None = None, idle_burst: float | None = None
+        self,
+        per_minute: float,
+        now: float,
+        *,
+        fixed_burst: float | None = None,
+        idle_burst: float | None = None,
+        start: float | None = None,
     ):
         self._fixed_burst = fixed_burst
         self._idle_burst = idle_burst
         self._log = SlidingLog()
-        self._pace = Pace(per_minute, now)
+        self._pace = Pace(per_minute, now, start=start)
         self._arrival = now
         self._learned_at: float | None = None
         self._most_told: float | None = None
@@ -143,9 +150,9 @@ class Budget:
 
     def _tolerance_for(self, burst: float) -> float:
         """The tolerance with which an idle budget lets exactly `burst` go at once."""
-        ahead = max(0.0, ceil(burst) - 1)
-        if ahead + 1 >= self.limit:
+        if burst >= self.limit:
             return inf
+        ahead = max(0.0, ceil(burst) - 1)
         return ahead * self._interval_s / (1 - ahead / self.limit)
 
     def due(self, now: float, amount: float) -> float:
@@ -169,6 +176,10 @@ class Budget:
         self._arrival += (actual - estimated) * self._interval_s
         self._log.correct(slot, actual - estimated)
 
+    def learn_limit(self, per_minute: float) -> None:
+        """The provider says that this is its limit: the pace stays below it, if it is the smaller one."""
+        self._pace.told = per_minute
+
     def learn_room(self, now: float, remaining: float, *, told_s: float = 0.0, admitted_since: float = 0.0) -> bool:
         """The provider said that `remaining` more may come at once: open or close the tolerance to just that.
 
@@ -177,7 +188,6 @@ class Budget:
         requests do not arrive as evenly as they are sent. Without room the next one waits until the provider's own
         bucket has it. Returns whether the next admission may have become due earlier.
         """
-        self._pace.answered(now)
         if self._fixed_burst is not None:
             return False
         self._most_told = max(self._most_told or 0.0, remaining)
@@ -192,21 +202,24 @@ class Budget:
             self.tolerance_s = inf if free <= 0 else self.limit * lead_s / free
         return self.due(now, 1) < before
 
+    def count_answer(self, now: float) -> bool:
+        """The provider answered a request. Returns whether the next admission may have become due earlier."""
+        return self._pace.answered(now)
+
     def learn_answer(self, now: float) -> bool:
-        """An answer came and no refusal: where the provider tells nothing, the tolerance doubles every two seconds.
+        """Answers come and no refusal: where the provider tells nothing, the tolerance doubles every two seconds.
 
         Returns whether the next admission may have become due earlier.
         """
-        is_faster = self._pace.answered(now)
         if self._fixed_burst is not None or self._most_told is not None or self.tolerance_s == inf:
-            return is_faster
+            return False
         elapsed_s = min(1.0, max(0.0, now - (now if self._learned_at is None else self._learned_at)))
         self._learned_at = max(self._learned_at or now, now)
         grown_s = self.tolerance_s * 2.0 ** (elapsed_s / _DOUBLING_S)
         before_s, self.tolerance_s = self.tolerance_s, min(grown_s, self._ceiling_s(now))
         if self.tolerance_s > WINDOW_S * WINDOW_S:
             self.tolerance_s = inf
-        return is_faster or self.tolerance_s > before_s
+        return self.tolerance_s > before_s
 
     def _ceiling_s(self, now: float) -> float:
         """A provider that refused once counts in short windows, or allows less than we think: it is tried carefully."""

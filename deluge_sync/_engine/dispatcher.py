@@ -133,7 +133,7 @@ class Dispatcher:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._handler = handler
-        self._max_workers = max_workers
+        self.max_workers = max_workers  # may be changed at any time
         self._outage_patience_s = outage_patience_s
         self._clock = clock
         self._start_afresh()
@@ -386,7 +386,7 @@ class Dispatcher:
         if self._idle:
             self._coming += 1
             self._changed.notify()
-        elif len(self._threads) < self._max_workers + len(self._lanes):
+        elif len(self._threads) < self.max_workers + len(self._lanes):
             self._start_a_worker()
 
     def _start_a_worker(self) -> None:

@@ -94,6 +94,13 @@ class Engine:
         self._finisher.fail(job, Failure(FailureKind.BAD_REQUEST, str(error), may_have_been_processed=False))
         return job
 
+    def resize(self, *, max_concurrent_requests: int | None = None, **limits: float) -> None:
+        """Change the limits of every key. Raises what `LeakyBucketLimiter.resize` raises."""
+        for limiter in {route.limiter for route in self._pool.routes}:
+            limiter.resize(max_concurrent_requests=max_concurrent_requests, **limits)
+        if max_concurrent_requests is not None:
+            self._dispatcher.max_workers = max_concurrent_requests
+
     def cancel(self, jobs: Iterable[Job]) -> None:
         """End `jobs` as errors unless they are finished; what is on the wire is cut off."""
         self._dispatcher.cancel(jobs)

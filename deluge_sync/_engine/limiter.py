@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from deluge_sync._engine.bucket import Budget, Slot
 from deluge_sync._fork import start_afresh_in_child
@@ -21,7 +21,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-__all__ = ["LeakyBucketLimiter", "Lease", "Ticket"]
+__all__ = ["LeakyBucketLimiter", "Lease", "Ticket", "Told"]
+
+_UNKNOWN_LIMIT = 1e9
+_FIRST_RATE = 600.0
+_FIRST_BURST = 10.0
+
+
+class Told(Protocol):
+    """What a reply told of one of the provider's budgets: what could still come after it, and its limit a minute."""
+
+    @property
+    def remaining(self) -> float: ...
+    @property
+    def per_minute(self) -> float | None: ...
 
 
 class LeakyBucketLimiter:
@@ -32,7 +45,8 @@ class LeakyBucketLimiter:
     minute's worth of tokens; what the provider's replies tell opens and closes that. `burst` fixes it instead, as the
     number of requests that may go at once from idle.
 
-    None means no limit of that kind. `clock` is any monotonic clock in seconds.
+    None means no limit of that kind. `clock` is any monotonic clock in seconds. `LeakyBucketLimiter.auto()` is told
+    nothing and starts from the provider's headers alone.
 
     Thread-safe, and meant to be shared: hand the same limiter to several clients that use the same key. `_lock` guards
     everything; it is held for arithmetic only.
@@ -55,13 +69,28 @@ class LeakyBucketLimiter:
         self._newest_told = 0
         self._admitted_tokens = 0.0
         self._closed = False
+        self._adopts_limits = False
         now = clock()
         self._concurrency = _positive("max_concurrent_requests", max_concurrent_requests)
         requests_limit = _positive("max_requests_per_minute", max_requests_per_minute)
         tokens_limit = _positive("max_tokens_per_minute", max_tokens_per_minute)
         burst = _positive("burst", burst)
         self._requests = None if requests_limit is None else Budget(requests_limit, now, fixed_burst=burst)
-        self._tokens = None if tokens_limit is None else Budget(tokens_limit, now, idle_burst=tokens_limit)
+        self._tokens = None if tokens_limit is None else Budget(tokens_limit, now, idle_burst=inf)
+
+    @classmethod
+    def auto(
+        cls, max_concurrent_requests: int | None = None, *, clock: Callable[[], float] = monotonic
+    ) -> LeakyBucketLimiter:
+        """A limiter that is told no limits: it begins with ten requests and 600 a minute.
+
+        Limits a minute in the provider's headers are adopted, and then promised like any others. Without such headers
+        the pace doubles each second until the provider refuses, and settles just below that.
+        """
+        limiter = cls(None, None, max_concurrent_requests, clock=clock)
+        limiter._requests = Budget(_UNKNOWN_LIMIT, clock(), idle_burst=_FIRST_BURST, start=_FIRST_RATE)
+        limiter._adopts_limits = True
+        return limiter
 
     def _start_afresh(self) -> None:
         # In a forked child nobody waits and nothing of it is in flight. What the parent used of the minute stays used.
@@ -104,23 +133,27 @@ class LeakyBucketLimiter:
                 budget.learn_refusal(now, self._paused_until)
 
     def resize(
-        self, *, max_requests_per_minute: float | None = None, max_tokens_per_minute: float | None = None
+        self,
+        *,
+        max_requests_per_minute: float | None = None,
+        max_tokens_per_minute: float | None = None,
+        max_concurrent_requests: int | None = None,
     ) -> None:
-        """Change limits that are set. What was admitted in the last minute counts against the new ones.
+        """Change those limits that are given. What was admitted in the last minute counts against the new ones.
 
         Raises:
-            ConfigError: a number is not positive, or changes a limit that this limiter does not have.
+            ConfigError: a number is not positive; nothing was changed.
         """
-        changes = {
-            "max_requests_per_minute": (self._requests, _positive("max_requests_per_minute", max_requests_per_minute)),
-            "max_tokens_per_minute": (self._tokens, _positive("max_tokens_per_minute", max_tokens_per_minute)),
-        }
+        requests_limit = _positive("max_requests_per_minute", max_requests_per_minute)
+        tokens_limit = _positive("max_tokens_per_minute", max_tokens_per_minute)
+        concurrency = _positive("max_concurrent_requests", max_concurrent_requests)
         with self._lock:
-            for name, (budget, per_minute) in changes.items():
-                if per_minute is not None and budget is None:
-                    raise ConfigError(f"{name} cannot be changed: this limiter was made without it")
-                if per_minute is not None and budget is not None:
-                    budget.resize(per_minute, self._clock())
+            now = self._clock()
+            if requests_limit is not None:
+                self._requests = _resized(self._requests, requests_limit, now)
+            if tokens_limit is not None:
+                self._tokens = _resized(self._tokens, tokens_limit, now, idle_burst=inf)
+            self._concurrency = self._concurrency if concurrency is None else concurrency
             self._wake_first()
 
     def close(self) -> None:
@@ -203,10 +236,30 @@ class LeakyBucketLimiter:
                 self._tokens.settle(slot, estimated, actual)
                 self._wake_first()
 
-    def _learn(self, lease: Lease, requests_remaining: float | None, tokens_remaining: float | None) -> None:
+    def _learn(self, lease: Lease, requests: Told | None, tokens: Told | None) -> None:
         with self._lock:
-            if self._learn_requests(lease, requests_remaining) or self._learn_tokens(lease, tokens_remaining):
+            if requests is not None and requests.per_minute is not None and self._requests is not None:
+                self._requests = self._with_limit(self._requests, requests.per_minute)
+            if tokens is not None and tokens.per_minute is not None and (self._tokens or self._adopts_limits):
+                self._tokens = self._with_limit(self._tokens, tokens.per_minute)
+            opened = self._count_answer()
+            opened |= self._learn_requests(lease, None if requests is None else requests.remaining)
+            opened |= self._learn_tokens(lease, None if tokens is None else tokens.remaining)
+            self._newest_told = max(self._newest_told, lease._number)
+            if opened:
                 self._wake_first()
+
+    def _count_answer(self) -> bool:
+        budget = self._requests or self._tokens
+        return budget is not None and budget.count_answer(self._clock())
+
+    def _with_limit(self, budget: Budget | None, per_minute: float) -> Budget:
+        """The budget after the provider told its limit: kept below it, or adopted where the user set none."""
+        if self._adopts_limits and (budget is None or budget.limit != per_minute):
+            return _resized(budget, per_minute, self._clock(), idle_burst=inf)
+        assert budget is not None
+        budget.learn_limit(per_minute)
+        return budget
 
     def _learn_requests(self, lease: Lease, remaining: float | None) -> bool:
         """Whether the next may have become due earlier. Replies overtake each other; only the newest word counts."""
@@ -216,7 +269,6 @@ class LeakyBucketLimiter:
             return self._requests.learn_answer(self._clock())
         if lease._number < self._newest_told:
             return False
-        self._newest_told = lease._number
         now = self._clock()
         return self._requests.learn_room(
             now, remaining, told_s=now - lease._admitted_at, admitted_since=self._admitted - lease._number
@@ -281,12 +333,12 @@ class Lease:
         self._slot = slot
         self._released = False
 
-    def answered(self, *, requests_remaining: float | None = None, tokens_remaining: float | None = None) -> None:
-        """The request was answered; with the provider's count of what could still come after it, where it tells that.
+    def answered(self, *, requests: Told | None = None, tokens: Told | None = None) -> None:
+        """The request was answered; with what the provider told of its budgets, where it did.
 
         What has been admitted since this request was, and what the provider's bucket has gained, are reckoned in.
         """
-        self._limiter._learn(self, requests_remaining, tokens_remaining)
+        self._limiter._learn(self, requests, tokens)
 
     def settle(self, actual_tokens: float) -> None:
         """Replace the estimate by what the provider counted. Call it at most once."""
@@ -311,3 +363,10 @@ def _positive(name: str, value: float | None) -> float | None:
     if value is not None and not 0 < value < inf:
         raise ConfigError(f"{name} must be a positive number, or None for no limit; got {value!r}")
     return value
+
+
+def _resized(budget: Budget | None, per_minute: float, now: float, *, idle_burst: float | None = None) -> Budget:
+    if budget is None:
+        return Budget(per_minute, now, idle_burst=idle_burst)
+    budget.resize(per_minute, now)
+    return budget

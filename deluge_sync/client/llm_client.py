@@ -42,7 +42,12 @@ __all__ = ["LLMClient"]
 # So many prompts are handed to the engine ahead of the answers: enough to keep every worker busy, few enough for
 # memory to stay flat. A call that keeps all its answers anyway may look further ahead.
 _WINDOW_PER_WORKER = 2
-_WINDOW_OF_LISTS = 10_000
+_WINDOW_OF_LISTS = 2_500
+_LIMIT_FIELDS = {
+    "max_requests_per_minute": "requests_per_minute",
+    "max_tokens_per_minute": "tokens_per_minute",
+    "max_concurrent_requests": "concurrency",
+}
 
 
 class LLMClient(AsyncFacade):
@@ -70,6 +75,7 @@ class LLMClient(AsyncFacade):
         api_key: instead of the environment's; an empty one sends no key.
         env: read instead of `os.environ`, for keys and base URLs.
         limiter: shared with other clients, instead of the three limits above.
+        limits: "auto" knows no limits but that on concurrency and starts from the provider's headers alone.
         max_seconds_per_prompt: for all attempts and waits of one prompt; None for no bound.
         outage_patience: seconds that a prompt waits for a provider that is down, before it fails.
 
@@ -112,6 +118,7 @@ class LLMClient(AsyncFacade):
         api_key: str | None = None,
         env: Mapping[str, str] | None = None,
         limiter: LeakyBucketLimiter | None = None,
+        limits: Literal["auto"] | None = None,
         max_seconds_per_prompt: float | None = None,
         outage_patience: float = 60,
     ) -> None:
@@ -128,6 +135,8 @@ class LLMClient(AsyncFacade):
         settings.check_type("name", name, str)
         settings.check_type("env", env, Mapping)
         settings.check_type("limiter", limiter, LeakyBucketLimiter)
+        if limits is not None:
+            settings.check_choice("limits", limits, ("auto",))
         settings.check_cache(cache)
         settings.check_callable("postprocess", postprocess)
         settings.check_responses_api(use_responses_api=use_responses_api, background=background)
@@ -152,6 +161,8 @@ class LLMClient(AsyncFacade):
         # Behind a function, as the headers are behind `Extras`: printing the client's attributes shows no key.
         self._env: Callable[[], Mapping[str, str]] = lambda: os.environ if env is None else env
         self._limits = Limits(max_requests_per_minute, max_tokens_per_minute, max_concurrent_requests)
+        if limits == "auto":
+            self._limits = Limits(concurrency=max_concurrent_requests)
         self._limiter = limiter
         self._plain_call = Extras(headers=settings.headers_of(extra_headers))
         self._engine_settings = EngineSettings(
@@ -289,6 +300,39 @@ class LLMClient(AsyncFacade):
             finally:
                 feed.stop()
 
+    def with_limits(
+        self,
+        *,
+        max_requests_per_minute: int | None = None,
+        max_tokens_per_minute: int | None = None,
+        max_concurrent_requests: int | None = None,
+    ) -> Self:
+        """Change those limits that are given, also while prompts are running, and return the client.
+
+        What was sent in the last minute counts against the new limits. A limiter that was handed in changes for all
+        who share it. More concurrency than the client began with needs as many more threads, which come as needed.
+
+        Raises:
+            ConfigError: a number cannot work; nothing was changed.
+        """
+        changes = {
+            "max_requests_per_minute": max_requests_per_minute,
+            "max_tokens_per_minute": max_tokens_per_minute,
+            "max_concurrent_requests": max_concurrent_requests,
+        }
+        given = {name: value for name, value in changes.items() if value is not None}
+        settings.check_whole_numbers(**given)
+        with self._lock:
+            self._limits = replace(self._limits, **{_LIMIT_FIELDS[name]: value for name, value in given.items()})
+            self.tracker.set_limits(self._limits)
+            if max_concurrent_requests is not None:
+                self._engine_settings = replace(self._engine_settings, max_workers=max_concurrent_requests)
+            if self._limiter is not None:
+                self._limiter.resize(**given)
+            elif self._engine is not None:
+                self._engine.resize(**given)
+        return self
+
     def close(self) -> None:
         """Cancel what is not finished and end all threads and connections. The client cannot be used afterwards."""
         with self._lock:
@@ -313,7 +357,8 @@ class LLMClient(AsyncFacade):
     def _prepare(self, prompts: Any, *, show_progress: bool, **extras: Any) -> Collect:
         prompts = _as_prompts(prompts)
         total = _length(prompts)
-        feed = self._feed(prompts, self._extras(**extras), window=_WINDOW_OF_LISTS)
+        window = max(_WINDOW_OF_LISTS, _WINDOW_PER_WORKER * self._engine_settings.max_workers)
+        feed = self._feed(prompts, self._extras(**extras), window=window)
         return Collect(feed, self._display(total, show=show_progress), total)
 
     def _extras(self, *, tools: Any, output_schema: Any, cache: str | None, service_tier: str | None) -> Extras:
@@ -380,6 +425,8 @@ class LLMClient(AsyncFacade):
         if self._limiter is not None:
             return self._limiter
         limits = self._limits
+        if limits.requests_per_minute is None:
+            return LeakyBucketLimiter.auto(limits.concurrency)
         return LeakyBucketLimiter(limits.requests_per_minute, limits.tokens_per_minute, limits.concurrency)
 
 

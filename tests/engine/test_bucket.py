@@ -120,7 +120,7 @@ def test_without_hints_the_tolerance_doubles_with_two_seconds_of_answers_until_a
     assert sum(1 for time in admit_for(budget, 0.5, start=10.0) if time == 10.0) <= 6  # 0.05 s ahead at most
     for tenth in range(60 * 10):
         budget.learn_answer(10.0 + tenth / 10)
-    assert budget.tolerance_s < 1.1 * usual  # after a refusal it grows slowly, from half a second on
+    assert budget.tolerance_s < 1.5 * usual  # after a refusal it grows slowly, from half a second on
 
 
 def test_a_large_amount_goes_when_its_turn_comes_and_delays_what_follows() -> None:
@@ -140,7 +140,7 @@ def test_settling_downwards_brings_the_next_admission_forward() -> None:
 
 
 def test_settling_downwards_frees_the_minute_too() -> None:
-    tokens = Budget(1_000, 0.0, idle_burst=1_000)
+    tokens = Budget(1_000, 0.0, idle_burst=inf)
     slot = tokens.take(0.0, 1_000)
     assert tokens.due(0.0, 900) > WINDOW_S
     tokens.settle(slot, 1_000, 100)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 
 import pytest
 
@@ -195,7 +196,7 @@ def test_what_went_after_the_request_that_tells_the_room_is_reckoned_in() -> Non
     first = limiter.acquire(timeout_s=0)
     for _ in range(9):
         limiter.acquire(timeout_s=0)
-    first.answered(requests_remaining=30)
+    first.answered(requests=Told(30))
 
     assert admitted_at_once(limiter) == 30 - 9 - 10  # a tenth of a second's worth, 10, is left over
 
@@ -203,10 +204,10 @@ def test_what_went_after_the_request_that_tells_the_room_is_reckoned_in() -> Non
 def test_what_the_providers_bucket_gains_meanwhile_is_reckoned_in() -> None:
     clock = Clock()
     limiter = LeakyBucketLimiter(6_000, clock=clock)
-    limiter.acquire(timeout_s=0).answered(requests_remaining=90)
+    limiter.acquire(timeout_s=0).answered(requests=Told(90))
     first = limiter.acquire(timeout_s=0)
     clock.now = 0.202  # at 6,000 a minute, less the margin, it gains 20 in 0.2 s
-    first.answered(requests_remaining=30)
+    first.answered(requests=Told(30))
 
     assert admitted_at_once(limiter) == 30 + 20 - 10
 
@@ -216,7 +217,7 @@ def test_the_providers_bucket_never_holds_more_than_the_most_it_has_told() -> No
     limiter = LeakyBucketLimiter(6_000, clock=clock)
     first = limiter.acquire(timeout_s=0)
     clock.now = 0.5
-    first.answered(requests_remaining=30)
+    first.answered(requests=Told(30))
 
     assert admitted_at_once(limiter) == 30 - 10
 
@@ -225,8 +226,8 @@ def test_an_older_word_about_the_room_does_not_count() -> None:
     clock = Clock()
     limiter = LeakyBucketLimiter(6_000, clock=clock)
     older, newer = limiter.acquire(timeout_s=0), limiter.acquire(timeout_s=0)
-    newer.answered(requests_remaining=12)
-    older.answered(requests_remaining=5_000)
+    newer.answered(requests=Told(12))
+    older.answered(requests=Told(5_000))
 
     assert admitted_at_once(limiter) == 2
 
@@ -234,7 +235,7 @@ def test_an_older_word_about_the_room_does_not_count() -> None:
 def test_without_room_the_next_one_waits_until_the_providers_bucket_has_it() -> None:
     clock = Clock()
     limiter = LeakyBucketLimiter(600, clock=clock)
-    limiter.acquire(timeout_s=0).answered(requests_remaining=-2)
+    limiter.acquire(timeout_s=0).answered(requests=Told(-2))
 
     clock.now = 0.39  # 600 a minute are one in 0.1 s; three are missing, and one is left over
     assert admitted_at_once(limiter) == 0
@@ -249,9 +250,40 @@ def test_limits_that_cannot_work_are_refused_by_name(name: str, value: float) ->
         LeakyBucketLimiter(**{name: value})  # type: ignore[arg-type]  # that is the point
 
 
-def test_a_limit_that_is_not_there_cannot_be_resized() -> None:
-    with pytest.raises(ConfigError, match="max_tokens_per_minute"):
-        LeakyBucketLimiter(100).resize(max_tokens_per_minute=5)
+def test_a_limit_that_was_not_there_is_set_by_resizing() -> None:
+    limiter = LeakyBucketLimiter(100)
+    limiter.resize(max_tokens_per_minute=1_000, max_concurrent_requests=2)
+
+    with pytest.raises(RequestTooLargeError):
+        limiter.acquire(1_001)
+    assert admitted_at_once(limiter) == 2
+    with pytest.raises(ConfigError, match="max_requests_per_minute"):
+        limiter.resize(max_requests_per_minute=0)
+
+
+def test_a_limit_the_provider_tells_slows_down_and_never_speeds_up() -> None:
+    clock = Clock()
+    limiter = LeakyBucketLimiter(600, clock=clock)
+    limiter.acquire(timeout_s=0).answered(requests=Told(0, 60))
+
+    assert limiter._requests is not None
+    assert limiter._requests._interval_s == pytest.approx(1.0, rel=0.01)
+    limiter.acquire(timeout_s=None if clock.move(5) else 0).answered(requests=Told(5_000, 6_000))
+    assert limiter._requests._interval_s == pytest.approx(0.1, rel=0.01)
+
+
+def test_told_nothing_it_adopts_the_limits_of_the_providers_headers() -> None:
+    clock = Clock()
+    limiter = LeakyBucketLimiter.auto(clock=clock)
+    limiter.acquire(100, timeout_s=0).answered(requests=Told(499, 500), tokens=Told(900, 1_000))
+
+    assert admitted_at_once(limiter) == 499 - 1  # a tenth of a second's worth, 0.8, is left over
+    with pytest.raises(RequestTooLargeError):
+        limiter.acquire(1_001)
+
+
+def test_told_nothing_and_without_headers_it_begins_with_ten() -> None:
+    assert admitted_at_once(LeakyBucketLimiter.auto(clock=Clock())) == 10
 
 
 def test_a_larger_limit_wakes_who_waits() -> None:
@@ -266,6 +298,14 @@ def test_a_larger_limit_wakes_who_waits() -> None:
     assert not thread.is_alive()
 
 
+@dataclass
+class Told:
+    """What a reply tells of a budget."""
+
+    remaining: float
+    per_minute: float | None = None
+
+
 class Clock:
     """A clock that stands still until it is moved."""
 
@@ -274,6 +314,10 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+    def move(self, seconds: float) -> bool:
+        self.now += seconds
+        return True
 
 
 def burn(is_over: threading.Event) -> None:

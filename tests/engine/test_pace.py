@@ -65,7 +65,7 @@ class Settled(Pace):
 
     def __init__(self, found: Pace) -> None:
         super().__init__(found.limit, 0.0)
-        self.rate, self._peak, self._scale = found.rate, found._peak, found._scale
+        self._rate, self._peak, self._scale = found.rate, found._peak, found._scale
 
 
 def test_refusals_of_one_moment_count_once() -> None:
@@ -79,8 +79,10 @@ def test_refusals_of_one_moment_count_once() -> None:
 def test_a_refusal_of_a_burst_leaves_the_pace() -> None:
     pace = Pace(3_000, 0.0)
     pace.refused(1.0, 2.0, 9_000)
-
     assert pace.rate == 3_000
+
+    pace.refused(4.0, 5.0, 9_000)  # again at once: then it is the pace after all
+    assert pace.rate == 3_000 * 0.75
 
 
 def test_near_the_last_refusal_the_step_is_small() -> None:
@@ -105,6 +107,39 @@ def test_answers_raise_the_pace_up_to_the_limit_and_no_further() -> None:
 
     assert pace.rate == 600
     assert not pace.answered(301.0)
+
+
+def test_a_pace_that_was_told_nothing_doubles_each_second_until_it_is_refused() -> None:
+    pace = Pace(10**9, 0.0, start=600)
+    for tenth in range(31):
+        pace.answered(tenth / 10)
+    assert pace.rate == pytest.approx(600 * 2**3)
+
+    pace.refused(3.0, 4.0, 4_800)
+    pace.answered(5.0)
+    assert pace.rate < 4_800
+
+
+def test_what_the_provider_tells_caps_the_pace() -> None:
+    pace = Pace(6_000, 0.0)
+    pace.told = 3_000
+    assert pace.rate == 3_000
+    pace.told = 9_000
+    assert pace.rate == 6_000
+
+
+def test_refusals_that_have_nothing_to_do_with_the_rate_do_not_stop_everything() -> None:
+    pace, now, answered = Pace(6_000, 0.0), 0.0, 0
+    for number in range(20_000):
+        now += 60 / pace.rate
+        if number % 20 == 0:
+            pace.refused(now, now, pace.rate)
+        else:
+            pace.answered(now)
+            answered += 1
+
+    assert pace.rate > 3_000
+    assert answered / now * 60 > 3_000
 
 
 def test_a_pace_never_falls_to_nothing() -> None:
