@@ -6,6 +6,8 @@ Every command uses it. It formats no tables (`summary`) and knows no file format
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 from enum import IntEnum
 from typing import IO, Any
 
@@ -51,8 +53,18 @@ class Terminated(KeyboardInterrupt):
 
 def say(text: str) -> None:
     """Write one line to standard error. A reader that went away is no reason to stop: answers matter more."""
-    with contextlib.suppress(OSError):
+    try:
         click.echo(text, err=True)
+    except OSError:
+        _forget_standard_error()
+
+
+def _forget_standard_error() -> None:
+    """Send what is left in its buffer nowhere, or Python would fail to write it at the end and exit with 120."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stderr.fileno())
+        os.close(nowhere)
 
 
 def one_line(text: str) -> str:

@@ -5,6 +5,7 @@ import json
 import os
 import resource
 import stat
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -337,33 +338,34 @@ def test_a_crash_at_any_step_of_a_retry_leaves_every_answer(
     assert list(path.parent.iterdir()) == [path]
 
 
-@pytest.fixture
+@contextmanager
 def small_disk() -> Iterator[None]:
-    """No file may grow beyond 1,000 bytes: what a full disk does, told as EFBIG."""
+    """No file may grow beyond 1,000 bytes: what a full disk does, told as EFBIG.
+
+    That holds for the output of the tests too, so nothing may be written to it meanwhile.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.usefixtures("small_disk")
 def test_a_row_that_does_not_fit_the_disk_is_taken_back_whole(path: Path, opened: Opener) -> None:
     journal = opened()
     journal.append(row(0))
-    with pytest.raises(ResultsError, match=r"cannot write .*: File too large; what it holds is intact"):
+    with small_disk(), pytest.raises(ResultsError, match=r"cannot write .*: File too large; what it holds is intact"):
         journal.append(row(1, completion="x" * 2_000))
     assert path.read_bytes() == row(0)
     journal.append(row(2))
     assert path.read_bytes() == row(0) + row(2)
 
 
-def test_a_retry_that_does_not_fit_the_disk_changes_nothing(
-    path: Path, opened: Opener, request: pytest.FixtureRequest
-) -> None:
+def test_a_retry_that_does_not_fit_the_disk_changes_nothing(path: Path, opened: Opener) -> None:
     content = row(0, completion="x" * 2_000) + row(1, error="server")
     path.write_bytes(content)
-    request.getfixturevalue("small_disk")
-    with pytest.raises(ResultsError, match=r"cannot rewrite .*: File too large; it is as it was"):
+    with small_disk(), pytest.raises(ResultsError, match=r"cannot rewrite .*: File too large; it is as it was"):
         opened("retry")
     assert path.read_bytes() == content
     assert list(path.parent.iterdir()) == [path]

@@ -110,6 +110,8 @@ def test_a_closed_standard_error_stops_nothing() -> None:
     """What is said is lost, but the exit status stays right."""
     reader, writer = os.pipe()
     os.close(reader)
-    ran = subprocess.run([sys.executable, "-m", "deluge_sync", "run", "none", "-o", "r"], stderr=writer, check=False)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-m", "deluge_sync", "run", "none", "-o", "r"]
+    ran = subprocess.run(command, stderr=writer, env=buffered, check=False)
     os.close(writer)
     assert ran.returncode == 2
