@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from deluge_sync._http import HttpReply
     from deluge_sync.errors import TransportError, TransportKind
 
-__all__ = ["classify_reply", "classify_transport", "error_in_document"]
+__all__ = ["classify_reply", "classify_transport", "error_in_document", "plain_line"]
 
 _Kind = FailureKind
 
@@ -247,7 +247,7 @@ def classify_reply(reply: HttpReply, *, provider: str) -> Failure:
         status=reply.status,
         retry_after_s=wait_s,
         may_have_been_processed=_may_have_been_processed(reply.status, kind),
-        code=_plain(body.codes[0]) if body.codes else None,
+        code=plain_line(body.codes[0]) if body.codes else None,
         should_retry=should_retry,
     )
 
@@ -267,7 +267,7 @@ def classify_transport(error: TransportError) -> Failure:
     """The failure behind a request that got no complete reply."""
     return Failure(
         kind=_TRANSPORT_KINDS[error.kind],
-        message=_plain(str(error)),
+        message=plain_line(str(error)),
         may_have_been_processed=error.may_have_been_processed,
     )
 
@@ -407,14 +407,14 @@ _TITLE = re.compile(r"<title[^<>]{0,200}>([^<]{1,300})", re.IGNORECASE)
 
 def _message(reply: HttpReply, body: ErrorBody, text: str) -> str:
     """The server's words, or ours where it has none. `text` is what could not be read as JSON."""
-    return _plain(body.message) or _page_title(reply.status, text) or _plain(text) or _stand_in(reply)
+    return plain_line(body.message) or _page_title(reply.status, text) or plain_line(text) or _stand_in(reply)
 
 
 def _page_title(status: int, text: str) -> str:
     if not _is_page(text):
         return ""
     title = _TITLE.search(text)
-    return f"a web page came instead of an answer, status {status}" + (f": {_plain(title[1])}" if title else "")
+    return f"a web page came instead of an answer, status {status}" + (f": {plain_line(title[1])}" if title else "")
 
 
 def _stand_in(reply: HttpReply) -> str:
@@ -423,7 +423,7 @@ def _stand_in(reply: HttpReply) -> str:
     return "the reply holds no answer" if reply.body.strip() else "the reply is empty"
 
 
-def _plain(text: str) -> str:
+def plain_line(text: str) -> str:
     """One printable line, without what looks like a key, of at most `_MAX_MESSAGE_CHARS` characters."""
     text = text[:_READ_CHARS]
     if not text.isprintable():

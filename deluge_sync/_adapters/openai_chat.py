@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
 from deluge_sync._adapters.call import Call, ModelReply
-from deluge_sync._adapters.classify import classify_reply, error_in_document
+from deluge_sync._adapters.classify import classify_reply, error_in_document, plain_line
 from deluge_sync._adapters.failure import Failure, FailureKind
 from deluge_sync._adapters.json_schema import allows_strict, schema_of
 from deluge_sync._http import HttpReply, HttpRequest
@@ -271,8 +271,7 @@ def _logprobs(choice: openai.Choice | None) -> list[Any] | None:
 def _refusal(choice: openai.Choice) -> Failure | None:
     """A refusal or a block is told as such: it would otherwise look like an empty success."""
     if choice.message.refusal and not choice.message.content:
-        words = " ".join(choice.message.refusal.split())
-        return Failure(FailureKind.CONTENT_FILTER, f"the model refused: {words}"[:500], 200)
+        return Failure(FailureKind.CONTENT_FILTER, plain_line(f"the model refused: {choice.message.refusal}"), 200)
     if choice.finish_reason == "content_filter":
         return Failure(FailureKind.CONTENT_FILTER, "the provider's content filter stopped the answer", 200)
     return None

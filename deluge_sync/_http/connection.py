@@ -15,7 +15,7 @@ import threading
 from collections import deque
 from contextlib import contextmanager
 from functools import cached_property, partial
-from http.client import CONTINUE, SWITCHING_PROTOCOLS, HTTPResponse
+from http.client import CONTINUE, SWITCHING_PROTOCOLS, HTTPException, HTTPResponse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -68,6 +68,12 @@ class _Reply(HTTPResponse):
         # http.client skips 100 only, and would hand out 103 Early Hints as the reply.
         is_interim = SWITCHING_PROTOCOLS < status < 200
         return version, CONTINUE if is_interim else status, reason
+
+    def begin(self) -> None:
+        super().begin()
+        if self.headers.get_payload():
+            # urllib3 would go on without the rest of the headers, and log what it could not read.
+            raise HTTPException("headers that cannot be read")
 
 
 class _LeashedConnection(HTTPConnection):

@@ -343,3 +343,11 @@ def test_a_reply_is_kept_whole_only_if_it_says_what_we_have_no_place_for(
     message: dict[str, Any], beside: dict[str, Any], is_kept: bool
 ) -> None:
     assert (answer({"content": "Hi", **message}, **beside).raw is not None) is is_kept
+
+
+def test_control_characters_of_a_refusal_reach_no_terminal() -> None:
+    outcome = answer({"content": None, "refusal": "no \x1b[31m way"})
+
+    assert outcome.failure is not None
+    assert outcome.failure.message == "the model refused: no [31m way"
+    assert outcome.content.refusal == "no \x1b[31m way"

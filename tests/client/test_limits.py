@@ -96,7 +96,8 @@ def test_a_limit_that_is_too_high_for_the_providers_headers_is_not_used_whole(
     client.process_prompts_sync(["x"] * 90, show_progress=False)
     client.process_prompts_sync(["x"] * 60, show_progress=False)
 
-    assert sum(record.status == 429 for record in provider.ledger) <= 2
+    # 150 prompts and room for 120: sent at once, 30 and more of them would be refused.
+    assert sum(record.status == 429 for record in provider.ledger) <= 15
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

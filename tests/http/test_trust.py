@@ -232,6 +232,10 @@ ERROR_PATHS: dict[str, tuple[str, Callable[..., tuple[str, dict[str, Any]]]]] = 
     "closed": ("broken", say(b"")),
     "not http": ("broken", say(b"hello\r\n")),
     "short": ("broken", say(OK[:-1])),
+    "headers that echo the key and cannot be read": (
+        "broken",
+        say(f"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nx-\n-y: {KEY}\r\n\r\n{{}}".encode()),
+    ),
     "bad gzip": ("broken", say(OK.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n"))),
     "timeout": ("timeout", lambda listen, **_: (listen(hang).url, {"timeout_s": 0.1})),
     "too large": ("too_large", script(flood)),
