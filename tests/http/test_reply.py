@@ -85,9 +85,20 @@ def test_anything_less_is_broken_and_may_have_been_billed(
     assert len(peer.requests) == 1
 
 
-def test_headers_that_are_cut_off_give_an_empty_body(answering: Start, transport: Transport, post: Post) -> None:
-    """http.client takes the end of the connection for that of the headers; whoever reads the reply must refuse it."""
+def test_headers_that_are_cut_off_within_a_line_are_no_reply(
+    answering: Start, transport: Transport, post: Post
+) -> None:
     peer = answering(b"HTTP/1.1 200 OK\r\nContent-Ty", then_close=True)
+    with pytest.raises(TransportError) as caught:
+        transport.send(post(peer.url), timeout_s=5)
+    assert caught.value.kind == "broken"
+
+
+def test_headers_that_are_cut_off_after_a_line_give_an_empty_body(
+    answering: Start, transport: Transport, post: Post
+) -> None:
+    """http.client takes the end of the connection for that of the headers; whoever reads the reply must refuse it."""
+    peer = answering(b"HTTP/1.1 200 OK\r\nContent-Type: x\r\n", then_close=True)
     assert transport.send(post(peer.url), timeout_s=5).body == b""
 
 
