@@ -87,7 +87,7 @@ def get_model(name: str) -> Model:
 
 
 def register_model(
-    id: str,  # noqa: A002  (the seed's name)
+    id: str,  # noqa: A002  (the public name)
     name: str,
     api_base: str,
     api_key_env_var: str | None,

@@ -78,7 +78,7 @@ class Message:
         """Append a text."""
         return self.with_part(_text(text))
 
-    def with_tool_call(self, id: str, name: str, arguments: Mapping[str, Any]) -> Self:  # noqa: A002  (the seed's name)
+    def with_tool_call(self, id: str, name: str, arguments: Mapping[str, Any]) -> Self:  # noqa: A002  (the public name)
         """Append a tool call (assistant only)."""
         return self.with_part(ToolCall(id, name, arguments))
 
