@@ -334,8 +334,10 @@ class Dispatcher:
 
     def _pick(self) -> Callable[[], None] | None:
         now = self._clock()
+        due = []
         while self._parked and self._parked[0][0] <= now:
-            job = heapq.heappop(self._parked)[2]
+            due.append(heapq.heappop(self._parked)[2])
+        for job in reversed(due):  # so that the one that has been due for longest is the first
             self._lane(job).ready.appendleft(job)
         for lane in self._lanes.values():
             if overdue := self._overdue(lane, now):

@@ -176,6 +176,23 @@ def test_an_earlier_retry_is_not_late_because_somebody_waits_for_a_later_one(sta
     assert not late.future.done()
 
 
+def test_jobs_that_are_due_together_go_in_the_order_they_became_due(start: Start) -> None:
+    limiter = unlimited(1)
+    held = limiter.acquire()
+    notes = Notes()
+    dispatcher = start(notes, max_workers=1)
+    blocker, jobs = job(99, limiter), [job(number, limiter) for number in range(5)]
+    dispatcher.submit(blocker)
+    wait_until(lambda: any(lane.waiting for lane in dispatcher._lanes.values()))
+    with dispatcher._changed:
+        for place, each in enumerate(jobs):
+            dispatcher._park(each, place / 1_000)  # all of them are due
+    held.release()
+    finish([blocker, *jobs])
+
+    assert notes.attempted == [99, 0, 1, 2, 3, 4]
+
+
 def test_an_unforeseen_error_ends_the_job_and_not_the_thread(start: Start, caplog: pytest.LogCaptureFixture) -> None:
     def explode_on_one(each: Job) -> Attempted:
         if each.id == 1:
