@@ -4,15 +4,27 @@ Knows OpenAPI and our extension keys, nothing of Python code. Every other module
 
 Extension keys
     x-base-url-env   environment variables that may replace the server's URL, first found wins
-    x-key-env        environment variables that may hold the API key, first found wins
+    x-key-env        environment variables that may hold the API key, first found wins; on a security scheme after the
+                     first, those of that scheme
+    x-base-url-env-path   what those variables leave out at the end of the URL, such as /v1
+    x-env            on a server variable: environment variables that may hold it, such as AWS_REGION
     x-headers        fixed headers of every request, such as a version
-    x-official       on a component: `module:Type` of the provider's own Python package that it mirrors (see drift)
+    x-snake-case     true: fields and parameters get Python names, mimeType becomes mime_type
+    x-path-prefix    on an operation: goes before the last part of the base URL's path, such as Gemini's /upload
+    x-allow-slash    on a path parameter: its value may be a path itself, such as files/abc
+    x-event-name     beside the schema of an event: the field that the event's name belongs in when its data lacks it
+    x-request-lines  components that we write into a file, line by line, so that no operation takes them
+    x-official       on a component: `module:Type` of the provider's own Python package that it mirrors (see drift), or
+                     `botocore:service/Shape`
     x-upstream       on a component: the name of the component that it mirrors in the provider's own document
     x-drift-allow    on a component: property, or * for the component as a variant -> why it differs from theirs
+
+A path may end in `#word`, which is not sent: two operations at one path need two keys.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -27,13 +39,16 @@ __all__ = [
     "SchemaError",
     "components",
     "load",
+    "media_types",
     "operations",
+    "parameters",
     "reached",
     "ref_name",
     "refuse",
     "request_roots",
     "response_roots",
     "schema_of",
+    "success",
 ]
 
 Node = dict[str, Any]
@@ -41,7 +56,15 @@ Document = dict[str, Any]
 
 COMPONENT = "#/components/schemas/"
 METHODS = ("get", "post", "put", "patch", "delete")
-JSON, EVENTS = "application/json", "text/event-stream"
+JSON, FORM, BYTES = "application/json", "multipart/form-data", "application/octet-stream"
+JSON_LINES, EVENTS, AWS_EVENTS = "application/jsonl", "text/event-stream", "application/vnd.amazon.eventstream"
+REQUEST_FORMS = (JSON, FORM, BYTES)
+RESPONSE_FORMS = (JSON, JSON_LINES, BYTES)
+EVENT_FORMS = (EVENTS, AWS_EVENTS)
+PLACES = ("path", "query", "header")
+SCALARS = ("string", "integer", "number", "boolean", "array")
+# Keywords of `Api.call`, which a parameter cannot have as its name.
+TAKEN = ("endpoint", "request", "extra_body", "extra_headers", "url", "self")
 
 
 class SchemaError(Exception):
@@ -79,27 +102,42 @@ def ref_name(node: object) -> str | None:
 
 def schema_of(document: Document, holder: Node | None, media_type: str) -> Node | None:
     """The schema of a request body or response for `media_type`; `holder` itself may be a reference."""
-    node = holder or {}
-    if "$ref" in node:
-        node = _follow(document, node["$ref"])
-    schema: Node | None = node.get("content", {}).get(media_type, {}).get("schema")
+    schema: Node | None = media_types(document, holder).get(media_type, {}).get("schema")
     return schema
 
 
+def media_types(document: Document, holder: Node | None) -> dict[str, Node]:
+    """Media type -> what a request body or response says of it; `holder` itself may be a reference."""
+    content: dict[str, Node] = _resolved(document, holder or {}).get("content", {})
+    return content
+
+
+def success(operation: Node) -> Node | None:
+    """The response of an operation that succeeded: the first of its 2xx."""
+    return next((response for status, response in operation["responses"].items() if status[0] == "2"), None)
+
+
+def parameters(document: Document, path: str, operation: Node) -> list[Node]:
+    """The parameters of an operation, those of its whole path first; references are followed."""
+    shared = document["paths"][path].get("parameters", [])
+    return [_resolved(document, node) for node in [*shared, *operation.get("parameters", [])]]
+
+
 def request_roots(document: Document) -> list[Node]:
-    """The schemas of all request bodies."""
-    bodies = (schema_of(document, operation.get("requestBody"), JSON) for _, _, operation in operations(document))
-    return [schema for schema in bodies if schema is not None]
+    """The schemas of all request bodies, and of what is written into files."""
+    bodies = (media_types(document, operation.get("requestBody")) for _, _, operation in operations(document))
+    schemas = [content["schema"] for body in bodies for content in body.values() if "schema" in content]
+    return [*schemas, *({"$ref": COMPONENT + name} for name in document.get("x-request-lines", ()))]
 
 
 def response_roots(document: Document) -> list[Node]:
     """The schemas of all replies, errors and stream events."""
     return [
-        schema
+        content["schema"]
         for _, _, operation in operations(document)
         for response in operation["responses"].values()
-        for media_type in (JSON, EVENTS)
-        if (schema := schema_of(document, response, media_type)) is not None
+        for content in media_types(document, response).values()
+        if "schema" in content
     ]
 
 
@@ -121,23 +159,53 @@ def reached(document: Document, roots: Iterable[Node]) -> set[str]:
 def refuse(document: Document) -> None:
     """Raise `SchemaError` at the first thing that we do not generate well, naming where it stands."""
     for path, method, operation in operations(document):
-        _refuse_operation(f"{method} {path}", path, operation)
+        _refuse_operation(document, path, method, operation)
     schemas = components(document)
     everything = reached(document, [*request_roots(document), *response_roots(document)])
     if unused := sorted(set(schemas) - everything):
         raise SchemaError(f"no operation reaches {', '.join(unused)}")
+    forms = {ref_name(schema) for schema in _form_roots(document)}
     for name, schema in schemas.items():
         _refuse_schema(name, schema, is_component=True)
+        if name not in forms and any(_is_binary(node) for node in schema.get("properties", {}).values()):
+            raise SchemaError(f"{name}: binary content goes into a body of {FORM} only; elsewhere it is base64")
 
 
-def _refuse_operation(where: str, path: str, operation: Node) -> None:
+def _refuse_operation(document: Document, path: str, method: str, operation: Node) -> None:
+    where = f"{method} {path}"
     if "operationId" not in operation or "summary" not in operation:
         raise SchemaError(f"{where} needs an operationId and a summary")
-    if "{" in path:
-        raise SchemaError(f"{where}: Endpoint has no path parameters yet; add them there first")
-    for media_type in operation.get("requestBody", {}).get("content", {}):
-        if media_type != JSON:
-            raise SchemaError(f"{where}: Endpoint sends no {media_type} yet; add it there first")
+    _refuse_media_types(where, media_types(document, operation.get("requestBody")), REQUEST_FORMS)
+    _refuse_media_types(where, media_types(document, success(operation)), (*RESPONSE_FORMS, *EVENT_FORMS))
+    found = parameters(document, path, operation)
+    for parameter in found:
+        _refuse_parameter(where, parameter)
+    declared = {parameter["name"] for parameter in found if parameter["in"] == "path"}
+    if differing := sorted(declared ^ set(re.findall(r"{(\w+)}", path))):
+        raise SchemaError(f"{where}: {', '.join(differing)} must be both in the path and a parameter in: path")
+
+
+def _refuse_media_types(where: str, found: Iterable[str], known: tuple[str, ...]) -> None:
+    if unknown := sorted(set(found) - set(known)):
+        raise SchemaError(f"{where}: Endpoint has no {', '.join(unknown)}; it has {', '.join(known)}")
+
+
+def _refuse_parameter(where: str, parameter: Node) -> None:
+    name = parameter["name"]
+    if parameter["in"] not in PLACES or name in TAKEN:
+        raise SchemaError(f"{where}: a parameter {name} in {parameter['in']} cannot be a keyword of Api.call")
+    if parameter["schema"].get("type") not in SCALARS:
+        raise SchemaError(f"{where}: parameter {name} needs a schema with a type of {', '.join(SCALARS)}")
+
+
+def _form_roots(document: Document) -> Iterator[Node]:
+    for _, _, operation in operations(document):
+        if schema := schema_of(document, operation.get("requestBody"), FORM):
+            yield schema
+
+
+def _is_binary(node: Node) -> bool:
+    return "binary" in (node.get("format"), node.get("items", {}).get("format"))
 
 
 def _refuse_schema(where: str, node: Node, *, is_component: bool = False) -> None:
@@ -170,6 +238,10 @@ def _names_in(node: object) -> Iterator[str]:
     children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
     for child in children:
         yield from _names_in(child)
+
+
+def _resolved(document: Document, node: Node) -> Node:
+    return _follow(document, node["$ref"]) if "$ref" in node else node
 
 
 def _follow(document: Document, pointer: str) -> Node:

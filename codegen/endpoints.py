@@ -1,30 +1,66 @@
-"""Turns a document into the text of `endpoints.py` and `__init__.py`: the parts the generator of models does not know.
-
-The text is laid out as ruff would format it at 120 columns.
-"""
+"""Turns a document into the text of `endpoints.py` and `__init__.py`: what the generator of models does not know."""
 
 from __future__ import annotations
 
 import ast
-import json
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from codegen.document import EVENTS, JSON, SchemaError, operations, ref_name, schema_of
+from codegen.document import (
+    BYTES,
+    EVENT_FORMS,
+    EVENTS,
+    JSON,
+    JSON_LINES,
+    REQUEST_FORMS,
+    RESPONSE_FORMS,
+    SchemaError,
+    media_types,
+    operations,
+    parameters,
+    ref_name,
+    success,
+)
+from codegen.naming import python_name
+from codegen.provider import render_provider
+from codegen.text import WIDTH, call, docstring, import_lines, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from codegen.document import Document, Node
 
 __all__ = ["render_endpoints", "render_package"]
 
-WIDTH = 120
+BASE = ("BaseUrlVariable", "Endpoint", "KeyHeader", "Param", "Provider")
+
+KINDS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "array": "list"}
+NO_TYPE = "None"
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """What crosses the wire in one direction: its media type, the name of its type, and how that type is written."""
+
+    form: str = ""
+    name: str = ""
+    text: str = NO_TYPE
+    event_name: str | None = None
+
+    @property
+    def runtime(self) -> str:
+        return "NoneType" if self.text == NO_TYPE else self.text
 
 
 def render_endpoints(document: Document, provider: str, header: str) -> str:
     """The text of `endpoints.py`: the provider's data and one constant per operation."""
-    found = [(path, method, operation, _types(document, operation)) for path, method, operation in operations(document)]
-    models = {name for *_, types in found for name in types if name != "None"}
+    found = [(path, method, operation, _sides(document, operation)) for path, method, operation in operations(document)]
+    constants = [line for item in found for line in _endpoint(document, *item)]
+    models = {side.name for *_, sides in found for side in sides if side.name}
+    settings = render_provider(document, provider)
+    body = [*settings, "api = provider.api", *constants, ""]
+    base = {name for name in BASE if any(f"{name}(" in line or f"{name}[" in line for line in body)}
     return "\n".join(
         [
             header,
@@ -33,13 +69,10 @@ def render_endpoints(document: Document, provider: str, header: str) -> str:
             "",
             "from types import NoneType",
             "",
-            "from deluge_sync.sdk._base import Endpoint, Provider",
-            *_import(f"deluge_sync.sdk.{provider}.models", models),
+            *import_lines("deluge_sync.sdk._base", base),
+            *import_lines(f"deluge_sync.sdk.{provider}.models", models),
             "",
-            *_call("provider", "Provider", _provider_arguments(document, provider)),
-            "api = provider.api",
-            *(line for item in found for line in _endpoint(*item)),
-            "",
+            *body,
         ]
     )
 
@@ -48,6 +81,7 @@ def render_package(document: Document, provider: str, header: str, models: str) 
     """The text of `__init__.py`: every name of `models.py` (given as text) and `endpoints.py`, imported and listed."""
     classes = _public_names(models)
     constants = {"api", "provider", *(operation["operationId"] for *_, operation in operations(document))}
+    uploads = {"Upload"} if re.search(r"\bUpload\b", models) else set()
     return "\n".join(
         [
             header,
@@ -55,66 +89,87 @@ def render_package(document: Document, provider: str, header: str, models: str) 
             "",
             "from __future__ import annotations",
             "",
-            *_import(f"deluge_sync.sdk.{provider}.endpoints", constants),
-            *_import(f"deluge_sync.sdk.{provider}.models", classes),
+            *import_lines("deluge_sync.sdk._base", uploads),
+            *import_lines(f"deluge_sync.sdk.{provider}.endpoints", constants),
+            *import_lines(f"deluge_sync.sdk.{provider}.models", classes),
             "",
             "__all__ = [",
-            *(f'    "{name}",' for name in [*sorted(classes), *sorted(constants)]),
+            *(f'    "{name}",' for name in [*sorted(classes | uploads), *sorted(constants)]),
             "]",
             "",
         ]
     )
 
 
-def _types(document: Document, operation: Node) -> tuple[str, str, str]:
-    """Names of the request, reply and event types of an operation, "None" where it has none."""
-    reply = operation["responses"].get("200")
-    schemas = (
-        schema_of(document, operation.get("requestBody"), JSON),
-        schema_of(document, reply, JSON),
-        schema_of(document, reply, EVENTS),
+def _sides(document: Document, operation: Node) -> tuple[_Side, _Side, _Side]:
+    """The request, the reply and the events of an operation."""
+    body, reply = operation.get("requestBody"), success(operation)
+    return (
+        _side(document, operation, body, REQUEST_FORMS),
+        _side(document, operation, reply, RESPONSE_FORMS),
+        _side(document, operation, reply, EVENT_FORMS),
     )
-    request, response, event = (_type_name(operation, schema) for schema in schemas)
-    return request, response, event
 
 
-def _type_name(operation: Node, schema: Node | None) -> str:
-    if schema is None:
-        return "None"
-    if (name := ref_name(schema)) is None:
+def _side(document: Document, operation: Node, holder: Node | None, forms: Sequence[str]) -> _Side:
+    content = media_types(document, holder)
+    found = [form for form in forms if form in content]
+    if len(found) > 1:
+        raise SchemaError(f"{operation['operationId']}: one of {', '.join(found)} must do")
+    if not found:
+        return _Side()
+    [form] = found
+    if form == BYTES:
+        return _Side(form, text="bytes")
+    if (name := ref_name(content[form].get("schema"))) is None:
         raise SchemaError(f"{operation['operationId']}: its bodies must be references to components")
-    return name
+    text = f"list[{name}]" if form == JSON_LINES else name
+    return _Side(form, name, text, content[form].get("x-event-name"))
 
 
-def _endpoint(path: str, method: str, operation: Node, types: tuple[str, str, str]) -> list[str]:
-    name = f"{operation['operationId']}: Endpoint[{', '.join(types)}]"
-    runtime = ["NoneType" if each == "None" else each for each in types]
-    return ["", *_call(name, "Endpoint", [_quote(method), _quote(path), *runtime]), _quote3(operation["summary"])]
+def _endpoint(
+    document: Document, path: str, method: str, operation: Node, sides: tuple[_Side, _Side, _Side]
+) -> list[str]:
+    request, reply, event = sides
+    name = f"{operation['operationId']}: Endpoint[{', '.join(side.text for side in sides)}]"
+    arguments = [
+        quote(method),
+        quote(path.partition("#")[0]),
+        *(side.runtime for side in sides),
+        *_params(document, path, operation),
+        *_unusual("request_form", request.form, JSON),
+        *_unusual("response_form", reply.form, JSON),
+        *_unusual("event_form", event.form, EVENTS),
+        *_unusual("event_name_field", event.event_name),
+        *_unusual("path_prefix", operation.get("x-path-prefix")),
+    ]
+    return ["", *call(name, "Endpoint", arguments), docstring(operation["summary"])]
 
 
-def _provider_arguments(document: Document, provider: str) -> list[str]:
-    header, prefix = _key_header(document)
-    arguments = {
-        "name": _quote(provider),
-        "base_url": _quote(document["servers"][0]["url"]),
-        "base_url_env": _tuple(document.get("x-base-url-env", ())),
-        "key_env": _tuple(document["x-key-env"]),
-        "key_header": _quote(header),
-        "key_prefix": _quote(prefix),
-        "headers": json.dumps(document.get("x-headers", {})),
-    }
-    return [f"{name}={value}" for name, value in arguments.items()]
+def _unusual(name: str, value: str | None, usual: str = "") -> list[str]:
+    """The argument that says `value`, if it needs to be said."""
+    return [f"{name}={quote(value)}"] if value and value != usual else []
 
 
-def _key_header(document: Document) -> tuple[str, str]:
-    """The header that carries the key, and what stands before the key in it."""
-    [scheme] = document["security"][0]
-    details = document["components"]["securitySchemes"][scheme]
-    if details["type"] == "http" and details["scheme"] == "bearer":
-        return "Authorization", "Bearer "
-    if details["type"] == "apiKey" and details["in"] == "header":
-        return details["name"], ""
-    raise SchemaError(f"security scheme {scheme!r} is neither a bearer token nor a key in a header")
+def _params(document: Document, path: str, operation: Node) -> list[str]:
+    found = [_param(document, node) for node in parameters(document, path, operation)]
+    line = f"params=({', '.join(found)}{',' if len(found) == 1 else ''})"
+    if len(line) + len("    ,") <= WIDTH:
+        return [line] if found else []
+    return ["\n".join(["params=(", *(f"        {each}," for each in found), "    )"])]
+
+
+def _param(document: Document, node: Node) -> str:
+    name, schema = node["name"], node["schema"]
+    is_fixed = node.get("required") and node["in"] != "path" and len(schema.get("enum", ())) == 1
+    arguments = [quote(python_name(document, name)), quote(name), quote(node["in"]), KINDS[schema["type"]]]
+    if node["in"] == "path" or (node.get("required") and not is_fixed):
+        arguments.append("required=True")
+    if node.get("x-allow-slash"):
+        arguments.append("keeps_slashes=True")
+    if is_fixed:
+        arguments.append(f"fixed={quote(str(schema['enum'][0]))}")
+    return f"Param({', '.join(arguments)})"
 
 
 def _public_names(module: str) -> set[str]:
@@ -129,27 +184,3 @@ def _public_names(module: str) -> set[str]:
         if isinstance(target, ast.Name)
     }
     return classes | aliases
-
-
-def _import(module: str, names: Iterable[str]) -> list[str]:
-    ordered = sorted(names)
-    line = f"from {module} import {', '.join(ordered)}"
-    return [line] if len(line) <= WIDTH else [f"from {module} import (", *(f"    {name}," for name in ordered), ")"]
-
-
-def _call(target: str, function: str, arguments: list[str]) -> list[str]:
-    line = f"{target} = {function}({', '.join(arguments)})"
-    return [line] if len(line) <= WIDTH else [f"{target} = {function}(", *(f"    {each}," for each in arguments), ")"]
-
-
-def _tuple(texts: Sequence[str]) -> str:
-    inside = ", ".join(_quote(text) for text in texts)
-    return f"({inside},)" if len(texts) == 1 else f"({inside})"
-
-
-def _quote(text: str) -> str:
-    return json.dumps(text)
-
-
-def _quote3(text: str) -> str:
-    return f'"""{text}"""'

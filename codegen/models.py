@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from codegen.document import SchemaError, components
+from codegen.naming import has_snake_case, python_name
 
 if TYPE_CHECKING:
     from codegen.document import Document, Node
@@ -40,6 +41,8 @@ OPTIONS = (
     "--use-single-line-docstring",
     "--use-type-alias",
 )
+SNAKE_CASE = "--snake-case-field"
+UPLOAD = "deluge_sync.sdk._base.Upload"
 
 
 def generator_version() -> str:
@@ -55,8 +58,9 @@ def render_models(opened: Document, header: str) -> str:
     """
     with tempfile.TemporaryDirectory() as scratch:
         source, target = Path(scratch, "schema.yaml"), Path(scratch, "models.py")
-        source.write_text(yaml.dump(_documented(opened), Dumper=_PlainDumper, sort_keys=False), "utf-8")
-        _generate("--input", str(source), "--output", str(target), "--custom-file-header", header)
+        source.write_text(yaml.dump(_prepared(opened), Dumper=_PlainDumper, sort_keys=False), "utf-8")
+        naming = [SNAKE_CASE] if has_snake_case(opened) else []
+        _generate("--input", str(source), "--output", str(target), "--custom-file-header", header, *naming)
         return target.read_text("utf-8")
 
 
@@ -67,17 +71,29 @@ def _generate(*arguments: str) -> None:
         raise SchemaError(f"{GENERATOR} refuses the schema: {done.stderr.strip()}")
 
 
-def _documented(opened: Document) -> Document:
-    """`opened` with the descriptions of fields moved into the docstring of their class.
+def _prepared(opened: Document) -> Document:
+    """`opened` with the descriptions of fields moved into the docstring of their class, and files as `Upload`.
 
-    The generator would write each of them as an argument of a Field, which costs time at every import.
+    The generator would write each description as an argument of a Field, which costs time at every import. The paths
+    are left out: all it needs are the components.
     """
-    result = deepcopy(opened)
+    result = {**deepcopy(opened), "paths": {}}
     for schema in components(result).values():
-        notes = {name: field.pop("description") for name, field in _fields(schema).items() if "description" in field}
+        fields = _fields(schema)
+        for field in fields.values():
+            _take_uploads(field)
+        notes = {name: field.pop("description") for name, field in fields.items() if "description" in field}
         if notes:
-            schema["description"] = _docstring(schema.get("description"), notes)
+            named = {python_name(opened, name): note for name, note in notes.items()}
+            schema["description"] = _docstring(schema.get("description"), named)
     return result
+
+
+def _take_uploads(field: Node) -> None:
+    """Make the binary content in a field an `Upload`: it occurs in forms only."""
+    for node in (field, field.get("items", {})):
+        if node.get("format") == "binary":
+            node["customTypePath"] = UPLOAD
 
 
 def _fields(schema: Node) -> dict[str, Node]:

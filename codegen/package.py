@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from codegen.opening import open_document
 __all__ = ["Layout", "difference", "generate", "write"]
 
 Files = dict[Path, str]
+IS_SCHEMA = re.compile(r"^openapi:", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,8 @@ class Layout:
     sdk: Path = Path(__file__).parent.parent / "deluge_sync" / "sdk"
 
     def sources(self) -> list[Path]:
-        """Every schema, by name."""
-        return sorted(self.schemas.glob("*.yaml"))
+        """Every schema, by name. The folder may hold tables of other generators too; those have no line `openapi:`."""
+        return sorted(path for path in self.schemas.glob("*.yaml") if IS_SCHEMA.search(path.read_text("utf-8")))
 
 
 def generate(layout: Layout) -> Files:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codegen.document import SchemaError, load, reached, refuse, request_roots, response_roots
+from codegen.document import SchemaError, load, parameters, reached, refuse, request_roots, response_roots
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,13 +59,42 @@ def _dangling(toy: Toy) -> None:
     del toy["components"]["schemas"]["Speed"]
 
 
-def _path_parameter(toy: Toy) -> None:
+def _undeclared_path_parameter(toy: Toy) -> None:
     toy["paths"]["/things/{id}"] = toy["paths"].pop("/things")
 
 
-def _form(toy: Toy) -> None:
+def _parameter_that_is_nowhere(toy: Toy) -> None:
+    _add_parameter(toy, {"name": "id", "in": "path", "schema": {"type": "string"}})
+
+
+def _cookie(toy: Toy) -> None:
+    _add_parameter(toy, {"name": "crumb", "in": "cookie", "schema": {"type": "string"}})
+
+
+def _taken_name(toy: Toy) -> None:
+    _add_parameter(toy, {"name": "extra_body", "in": "query", "schema": {"type": "string"}})
+
+
+def _object_as_parameter(toy: Toy) -> None:
+    _add_parameter(toy, {"name": "filter", "in": "query", "schema": {"type": "object"}})
+
+
+def _add_parameter(toy: Toy, parameter: dict[str, Any]) -> None:
+    toy["paths"]["/things"]["get"]["parameters"] = [parameter]
+
+
+def _xml(toy: Toy) -> None:
     content = toy["paths"]["/ask"]["post"]["requestBody"]["content"]
-    content["multipart/form-data"] = content.pop("application/json")
+    content["text/xml"] = content.pop("application/json")
+
+
+def _xml_reply(toy: Toy) -> None:
+    content = toy["paths"]["/things"]["get"]["responses"]["200"]["content"]
+    content["text/xml"] = content.pop("application/json")
+
+
+def _binary_in_json(toy: Toy) -> None:
+    toy["components"]["schemas"]["Question"]["properties"]["text"] = {"type": "string", "format": "binary"}
 
 
 def _nameless(toy: Toy) -> None:
@@ -82,8 +111,14 @@ def _nameless(toy: Toy) -> None:
         (_untagged_union, "Shape: oneOf needs a discriminator"),
         (_unused, "no operation reaches Nobody"),
         (_dangling, "leads to 'Speed', which is no component"),
-        (_path_parameter, "GET /things/{id}: Endpoint has no path parameters yet"),
-        (_form, "POST /ask: Endpoint sends no multipart/form-data yet"),
+        (_undeclared_path_parameter, "GET /things/{id}: id must be both in the path and a parameter in: path"),
+        (_parameter_that_is_nowhere, "GET /things: id must be both in the path and a parameter in: path"),
+        (_cookie, r"GET /things: a parameter crumb in cookie cannot be a keyword of Api\.call"),
+        (_taken_name, r"GET /things: a parameter extra_body in query cannot be a keyword of Api\.call"),
+        (_object_as_parameter, "GET /things: parameter filter needs a schema with a type of string, integer"),
+        (_xml, "POST /ask: Endpoint has no text/xml; it has application/json, multipart/form-data"),
+        (_xml_reply, "GET /things: Endpoint has no text/xml; it has application/json, application/jsonl"),
+        (_binary_in_json, "Question: binary content goes into a body of multipart/form-data only"),
         (_nameless, "POST /ask needs an operationId"),
     ],
 )
@@ -91,6 +126,30 @@ def test_what_would_generate_badly_is_refused(toy: Toy, spoil: Callable[[Toy], N
     spoil(toy)
     with pytest.raises(SchemaError, match=message):
         refuse(toy)
+
+
+def test_what_goes_into_a_file_counts_as_a_request(toy: Toy) -> None:
+    toy["components"]["schemas"]["Row"] = {"type": "object", "properties": {"speed": {"type": "string"}}}
+    toy["x-request-lines"] = ["Row"]
+    refuse(toy)
+    assert "Row" in reached(toy, request_roots(toy))
+
+
+def test_the_lines_of_a_reply_count_as_a_reply(toy: Toy) -> None:
+    toy["components"]["schemas"]["Row"] = {"type": "object", "properties": {"speed": {"type": "string"}}}
+    lines = {"application/jsonl": {"schema": {"$ref": "#/components/schemas/Row"}}}
+    toy["paths"]["/things"]["get"]["responses"]["200"]["content"] = lines
+    refuse(toy)
+    assert "Row" in reached(toy, response_roots(toy))
+
+
+def test_parameters_of_a_path_come_before_those_of_its_operation(toy: Toy) -> None:
+    toy["components"]["parameters"] = {"Shared": {"name": "id", "in": "path", "schema": {"type": "string"}}}
+    item = toy["paths"]["/things/{id}"] = toy["paths"].pop("/things")
+    item["parameters"] = [{"$ref": "#/components/parameters/Shared"}]
+    item["get"]["parameters"] = [{"name": "limit", "in": "query", "schema": {"type": "integer"}}]
+    refuse(toy)
+    assert [each["name"] for each in parameters(toy, "/things/{id}", item["get"])] == ["id", "limit"]
 
 
 def test_a_file_without_paths_is_refused(tmp_path: Path) -> None:

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import BaseModel, ConfigDict
 
 from codegen.document import SchemaError, components, load
 from codegen.drift import allowed, drift
 from codegen.judges import official_judges, upstream_judges
 from codegen.package import Layout
+from codegen.shape import shape
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,15 +37,16 @@ def test_the_official_package_is_really_looked_into(openai_schema: dict[str, Any
     schemas = components(openai_schema)
     schemas["ImageUrl"]["properties"]["zoom"] = {"type": "integer"}
     schemas["Usage"]["properties"]["prompt_tokens"] = {"type": "string"}
-    schemas["ServiceTier"]["enum"].append("warp")
+    schemas["FinishReason"]["enum"].append("warp")
+    schemas["ImageUrl"]["properties"]["detail"]["enum"].append("warp")
     schemas["FunctionDefinition"]["required"] = []
     schemas["FilePart"]["properties"]["type"]["enum"] = ["folder"]
     assert unexplained(openai_schema) == [
-        ("ChatCompletion.service_tier", "they have no value 'warp'"),
-        ("ChatCompletionChunk.service_tier", "they have no value 'warp'"),
-        ("ChatCompletionRequest.service_tier", "they have no value 'warp'"),
+        ("Choice.finish_reason", "they have no value 'warp'"),
+        ("ChunkChoice.finish_reason", "they have no value 'warp'"),
         ("FilePart", "they have no such variant"),
         ("FunctionDefinition.name", "they require this field"),
+        ("ImageUrl.detail", "they have no value 'warp'"),
         ("ImageUrl.zoom", "they have no such field"),
         ("Usage.prompt_tokens", "they may send integer, expected is null or string"),
     ]
@@ -51,6 +57,59 @@ def test_an_official_type_that_is_not_there_is_an_error(openai_schema: dict[str,
     components(openai_schema)["ChatCompletion"]["x-official"] = address
     with pytest.raises(SchemaError, match=f"x-official {address} cannot be imported"):
         official_judges(openai_schema)
+
+
+@pytest.mark.parametrize(
+    ("address", "names"),
+    [
+        ("openai.types:FileCreateParams", {"file", "purpose"}),  # a TypedDict with open files in it
+        ("mistralai.client.models:ChatCompletionRequest", {"model", "messages", "safe_prompt"}),
+        ("google.genai.types:GenerateContentResponse", {"candidates", "usageMetadata"}),  # by alias
+        ("cohere:V2RerankResponse", {"results", "meta"}),
+        ("botocore:bedrock-runtime/ConverseStreamOutput", {"messageStart", "contentBlockDelta"}),
+    ],
+)
+def test_every_official_package_can_judge(toy: dict[str, Any], address: str, names: set[str]) -> None:
+    components(toy)["Piece"]["x-official"] = address
+    judge = official_judges(toy)["Piece"]
+    [found] = shape(judge.document, judge.node).objects
+    assert names <= set(found.properties)
+
+
+def test_what_has_no_form_in_json_is_anything(toy: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Odd(BaseModel):
+        model_config = ConfigDict(arbitrary_types_allowed=True)
+        lock: threading.Event
+        text: str = object()  # type: ignore[assignment]  # a marker, as some packages have for what is left out
+
+    package = ModuleType("official_package")
+    package.Odd = Odd  # type: ignore[attr-defined]  # made here
+    monkeypatch.setitem(sys.modules, "official_package", package)
+    components(toy)["Piece"]["x-official"] = "official_package:Odd"
+    judge = official_judges(toy)["Piece"]
+    [found] = shape(judge.document, judge.node).objects
+    assert shape(judge.document, found.properties["lock"]).kinds == frozenset()
+    assert shape(judge.document, found.properties["text"]).kinds == {"string"}
+
+
+def test_the_mark_for_nothing_said_is_null(toy: dict[str, Any]) -> None:
+    components(toy)["Piece"]["x-official"] = "mistralai.client.models:ListFilesResponse"
+    judge = official_judges(toy)["Piece"]
+    [found] = shape(judge.document, judge.node).objects
+    assert shape(judge.document, found.properties["total"]).kinds == {"integer", "null"}
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("botocore:bedrock-runtime/NoSuchShape", "bedrock-runtime has no shape NoSuchShape"),
+        ("botocore:no-such-service/Shape", "botocore's model of no-such-service cannot be loaded"),
+    ],
+)
+def test_a_shape_that_is_not_there_is_an_error(toy: dict[str, Any], address: str, message: str) -> None:
+    components(toy)["Piece"]["x-official"] = address
+    with pytest.raises(SchemaError, match=message):
+        official_judges(toy)
 
 
 def test_an_upstream_document_is_read_from_a_file(toy: dict[str, Any], tmp_path: Path) -> None:

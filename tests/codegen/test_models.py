@@ -84,6 +84,24 @@ class Question(RequestModel):
     )
 
 
+def test_names_in_snake_case_keep_the_providers_as_aliases(toy: dict[str, Any]) -> None:
+    toy["x-snake-case"] = True
+    fields = toy["components"]["schemas"]["Piece"]["properties"]
+    fields["mimeType"] = {"type": "string", "description": "What it is."}
+    text = render_models(open_document(toy), "# header")
+    assert '    mime_type: Annotated[str | None, Field(alias="mimeType")] = None\n' in text
+    assert "        mime_type: What it is.\n" in text
+
+
+def test_a_file_in_a_form_is_an_upload(toy: dict[str, Any]) -> None:
+    fields = toy["components"]["schemas"]["Question"]["properties"]
+    fields["file"] = {"type": "string", "format": "binary", "description": "The file."}
+    fields["more"] = {"type": "array", "items": {"type": "string", "format": "binary"}}
+    text = render_models(open_document(toy), "# header")
+    assert "from deluge_sync.sdk._base import Model, RequestModel, Upload\n" in text
+    assert "    file: Upload | None = None\n    more: list[Upload] | None = None\n" in text
+
+
 def test_a_schema_that_the_generator_refuses_is_an_error_with_its_words(toy: dict[str, Any]) -> None:
     toy["components"]["schemas"]["Piece"]["properties"]["text"] = {"$ref": "#/components/schemas/Nowhere"}
     with pytest.raises(SchemaError, match=r"datamodel-code-generator refuses the schema: (?s:.*)Nowhere"):

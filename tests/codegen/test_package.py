@@ -72,3 +72,8 @@ def test_a_file_that_is_missing_shows_as_a_difference(toy_layout: Layout, tmp_pa
     files = generate(toy_layout)
     assert tmp_path in toy_layout.sdk.parents
     assert "+class Circle(Model):\n" in difference(files, toy_layout)
+
+
+def test_a_table_of_another_generator_is_no_schema(toy_layout: Layout) -> None:
+    (toy_layout.schemas / "prices.yaml").write_text("vendors: {}\n", "utf-8")
+    assert [source.name for source in toy_layout.sources()] == ["toy.yaml"]

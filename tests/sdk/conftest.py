@@ -19,11 +19,12 @@ SCALARS = {"string": "text", "integer": 7, "number": 1.5, "boolean": True, "null
 
 @dataclass(slots=True)
 class Loopback:
-    """A server that answers every request with `status` and `body`, and remembers the requests."""
+    """A server that answers every request with `status`, `headers` and `body`, and remembers the requests."""
 
     url: str
     status: int = 200
     body: bytes = b"{}"
+    headers: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
 
 
@@ -38,10 +39,12 @@ def loopback() -> Iterator[Loopback]:
             script.requests.append((self.command, self.path, headers, content))
             self.send_response(script.status)
             self.send_header("Content-Length", str(len(script.body)))
+            for name, value in script.headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(script.body)
 
-        do_GET = do_POST = answer  # noqa: N815
+        do_GET = do_POST = do_DELETE = answer  # noqa: N815
 
         def log_message(self, *_: Any) -> None:
             """Nothing is written to the terminal."""

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import pkgutil
+import re
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypeAliasType
 
 import deluge_sync.sdk
 from deluge_sync.sdk._base import Endpoint, Model, RequestModel
@@ -30,12 +32,17 @@ PUBLIC = [
 ]
 CLASSES = {name: found for name, found in PUBLIC if isinstance(found, type) and issubclass(found, Model)}
 REQUESTS = {name: model for name, model in CLASSES.items() if issubclass(model, RequestModel)}
-# What no other class contains: whole replies, events and errors. A member of a union is tried within its union, because
-# alone its tag is a constant.
-CONTAINED = {name for model in CLASSES.values() for name in model.model_json_schema().get("$defs", ())}
-WHOLE_REPLIES = {
-    name: model for name, model in CLASSES.items() if name not in REQUESTS and model.__name__ not in CONTAINED
+# What neither another class nor a union contains: whole replies and errors. A member of a union is tried within it,
+# because alone its tag is a constant; a union of events is tried at its endpoint.
+UNIONS = {name: found for name, found in PUBLIC if isinstance(found, TypeAliasType)}
+TYPES: dict[str, Any] = {**CLASSES, **UNIONS}
+CONTAINED = {
+    f"{where.partition('.')[0]}.{name}"
+    for where, found in TYPES.items()
+    for name in TypeAdapter(found).json_schema().get("$defs", ())
+    if name != found.__name__
 }
+WHOLE_REPLIES = {name: model for name, model in CLASSES.items() if name not in REQUESTS and name not in CONTAINED}
 ENDPOINTS = {name: found for name, found in PUBLIC if isinstance(found, Endpoint)}
 
 
@@ -56,14 +63,26 @@ def test_a_reply_with_unknown_fields_values_and_tags_is_parsed_and_kept_whole(
 
 
 @each(ENDPOINTS, "endpoint")
-def test_an_endpoint_parses_replies_and_events_full_of_news(
-    endpoint: Endpoint[Any, Any, Any], samples_with_news: Samples
-) -> None:
-    parsers = {"reply": (endpoint.response, endpoint.parse), "event": (endpoint.event, endpoint.parse_event)}
-    for expected, parse in parsers.values():
-        if expected is not type(None):
-            for sample in samples_with_news(TypeAdapter(expected).json_schema()):
-                assert dumped(parse(json.dumps(sample).encode())) == sample
+def test_an_endpoint_parses_replies_full_of_news(endpoint: Endpoint[Any, Any, Any], samples_with_news: Samples) -> None:
+    if endpoint.response in (bytes, type(None)):
+        return
+    [expected] = getattr(endpoint.response, "__args__", None) or [endpoint.response]
+    for sample in samples_with_news(TypeAdapter(expected).json_schema()):
+        reply = endpoint.parse(json.dumps(sample).encode() + b"\n")
+        assert dumped(reply[0] if isinstance(reply, list) else reply) == sample
+
+
+@each(ENDPOINTS, "endpoint")
+def test_an_endpoint_parses_events_full_of_news(endpoint: Endpoint[Any, Any, Any], samples_with_news: Samples) -> None:
+    if endpoint.event is not type(None):
+        for sample in samples_with_news(TypeAdapter(endpoint.event).json_schema()):
+            assert dumped(endpoint.parse_event(json.dumps(sample).encode())) == sample
+
+
+@each(ENDPOINTS, "endpoint")
+def test_the_path_of_an_endpoint_has_exactly_its_path_parameters(endpoint: Endpoint[Any, Any, Any]) -> None:
+    in_path = {param.wire for param in endpoint.params if param.place == "path"}
+    assert set(re.findall(r"{(\w+)}", endpoint.path)) == in_path
 
 
 @each(CLASSES, "model")

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from deluge_sync.sdk import openai
+from deluge_sync.testing import FakeProvider
 
 
 def reply_with_tool_call(call: dict[str, Any]) -> openai.ChatCompletion:
@@ -161,3 +162,57 @@ def test_a_stream_chunk_is_read_as_an_event() -> None:
 def test_an_error_reply_is_typed_and_may_have_a_number_as_its_code() -> None:
     reply = openai.ErrorReply.model_validate({"error": {"message": "no", "type": None, "code": 429}})
     assert reply.error.code == 429
+
+
+@pytest.mark.parametrize(
+    ("content", "kept"),
+    [
+        ("4", "4"),
+        ([{"type": "text", "text": "4"}], [{"type": "text", "text": "4"}]),
+        ([{"type": "new", "odd": 1}], [{"type": "new", "odd": 1}]),
+        ([], []),
+    ],
+)
+def test_the_content_of_a_reply_is_a_text_or_parts(content: Any, kept: Any) -> None:
+    body = json.dumps({"choices": [{"message": {"content": content}}]}).encode()
+    [choice] = openai.create_chat_completion.parse(body).choices
+    assert choice.message.model_dump(exclude_none=True) == {"content": kept}
+
+
+@pytest.mark.parametrize(("told", "read"), [(b"7", 7), (b"7.0", 7.0), (b"7.5", 7.5)])
+def test_a_count_may_have_a_fraction(told: bytes, read: float) -> None:
+    reply = openai.create_chat_completion.parse(b'{"choices": [], "usage": {"prompt_tokens": %b}}' % told)
+    assert reply.usage is not None
+    assert reply.usage.prompt_tokens == read
+
+
+def test_a_vector_may_be_numbers_or_base64() -> None:
+    reply = openai.create_embeddings.parse(b'{"data": [{"embedding": [0.6, 0.8]}, {"embedding": "AAAA"}]}')
+    assert [item.embedding for item in reply.data] == [[0.6, 0.8], "AAAA"]
+
+
+def test_a_batch_from_upload_to_results(fake_provider: FakeProvider) -> None:
+    api = openai.api("sk-test", base_url=fake_provider.openai_url)
+    lines = [
+        openai.BatchLine(
+            custom_id=name,
+            url="/v1/chat/completions",
+            body={"model": "m", "messages": [{"role": "user", "content": name}]},
+        )
+        for name in ("a", "b")
+    ]
+    content = b"".join(line.model_dump_json(exclude_none=True).encode() + b"\n" for line in lines)
+    upload = openai.FileUpload(file=openai.Upload(filename="in.jsonl", content=content), purpose="batch")
+    file = api.call(openai.create_file, upload)
+    assert api.call(openai.read_file, file_id=file.id) == content
+    batch = api.call(openai.create_batch, openai.BatchRequest(input_file_id=file.id, endpoint="/v1/chat/completions"))
+    states = [batch.status, *(api.call(openai.retrieve_batch, batch_id=batch.id).status for _ in range(2))]
+    assert states == ["validating", "in_progress", "completed"]
+    done = api.call(openai.retrieve_batch, batch_id=batch.id)
+    results = api.call(openai.read_batch_results, file_id=done.output_file_id)
+    assert {result.custom_id: result.response and result.response.status_code for result in results} == {
+        "a": 200,
+        "b": 200,
+    }
+    assert [found.id for found in api.call(openai.list_batches, limit=1).data] == [batch.id]
+    assert api.call(openai.delete_file, file_id=file.id).deleted

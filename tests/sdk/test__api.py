@@ -3,17 +3,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 import traceback
 from typing import TYPE_CHECKING, Any, assert_type
 
 import pytest
-from pydantic import BaseModel
 
 from deluge_sync._secret import Secret
 from deluge_sync.errors import ApiStatusError, ConfigError, ReplyFormatError
-from deluge_sync.sdk import _base, openai
-from deluge_sync.sdk._base import Model, Provider
+from deluge_sync.sdk import openai
+from deluge_sync.sdk._base import BaseUrlVariable, Endpoint, KeyHeader, Provider, Upload
 
 if TYPE_CHECKING:
     from tests.sdk.conftest import Loopback
@@ -213,19 +211,163 @@ def test_importing_a_package_reads_no_environment_and_builds_no_validator() -> N
     assert done.stdout.split() == ["False", "False"]
 
 
-def test_a_validator_is_built_by_one_thread_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Leaf(Model):
-        value: int
+CLOUD = Provider(
+    name="cloud",
+    base_url="https://runtime.{region}.cloud.example/v1",
+    base_url_env=("CLOUD_URL",),
+    key_env=("CLOUD_KEY",),
+    key_header="x-api-key",
+    base_url_env_path="/v1",
+    base_url_variables=(BaseUrlVariable("region", "us-east-1", ("CLOUD_REGION", "CLOUD_DEFAULT_REGION")),),
+    other_keys=(KeyHeader(("CLOUD_TOKEN",), "Authorization", "Bearer "),),
+)
+REGIONAL = "https://runtime.{}.cloud.example/v1"
 
-    other_could_build = []
-    build = BaseModel.model_rebuild.__func__  # type: ignore[attr-defined]  # a class method seen from the class
 
-    def spy(cls: type[BaseModel], /, **options: Any) -> Any:
-        other = threading.Thread(target=lambda: other_could_build.append(_base._building.acquire(blocking=False)))
-        other.start()
-        other.join()
-        return build(cls, **options)
+@pytest.mark.parametrize(
+    ("environment", "given", "base_url"),
+    [
+        ({}, {}, REGIONAL.format("us-east-1")),
+        ({"CLOUD_DEFAULT_REGION": "eu-2"}, {}, REGIONAL.format("eu-2")),
+        ({"CLOUD_REGION": "eu-1", "CLOUD_DEFAULT_REGION": "eu-2"}, {}, REGIONAL.format("eu-1")),
+        ({"CLOUD_REGION": "eu-1"}, {"region": "ap-3"}, REGIONAL.format("ap-3")),
+        ({"CLOUD_URL": "http://proxy.example"}, {}, "http://proxy.example/v1"),
+        ({"CLOUD_URL": "http://proxy.example/v1/"}, {}, "http://proxy.example/v1"),
+        ({"CLOUD_URL": "http://proxy.example"}, {"base_url": "http://mine.example/"}, "http://mine.example"),
+    ],
+)
+def test_the_base_url_follows_region_environment_and_argument(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], given: dict[str, Any], base_url: str
+) -> None:
+    for name in ("CLOUD_URL", "CLOUD_REGION", "CLOUD_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert CLOUD.api(KEY, **given).base_url == base_url
 
-    monkeypatch.setattr(BaseModel, "model_rebuild", classmethod(spy))
-    assert Leaf(value=1).value == 1
-    assert other_could_build == [False]
+
+@pytest.mark.parametrize("region", ["evil.example/", "a.b", "x@y", "", " "])
+def test_a_region_that_would_lead_elsewhere_is_refused(monkeypatch: pytest.MonkeyPatch, region: str) -> None:
+    monkeypatch.delenv("CLOUD_REGION", raising=False)
+    monkeypatch.delenv("CLOUD_DEFAULT_REGION", raising=False)
+    if not region:
+        assert CLOUD.find_base_url(region=region) == REGIONAL.format("us-east-1")
+        return
+    with pytest.raises(ConfigError, match="cannot be a part of a host name"):
+        CLOUD.api(KEY, region=region)
+
+
+def test_an_unknown_variable_of_the_base_url_is_refused() -> None:
+    with pytest.raises(ConfigError, match="the base URL of cloud has no variable zone"):
+        CLOUD.api(KEY, zone="a")
+
+
+def test_another_kind_of_key_is_used_where_the_first_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CLOUD_KEY", raising=False)
+    monkeypatch.setenv("CLOUD_TOKEN", "token")
+    assert CLOUD.api().headers["Authorization"] == Secret("Bearer token")
+    assert "x-api-key" not in CLOUD.api().headers
+    monkeypatch.setenv("CLOUD_KEY", KEY)
+    assert "Authorization" not in CLOUD.api().headers
+    monkeypatch.delenv("CLOUD_KEY")
+    monkeypatch.delenv("CLOUD_TOKEN")
+    with pytest.raises(ConfigError, match="set CLOUD_KEY or CLOUD_TOKEN"):
+        CLOUD.api()
+
+
+def test_parameters_are_keywords_and_end_up_in_the_url(loopback: Loopback) -> None:
+    loopback.body = b'{"data": []}'
+    openai.api(KEY, base_url=loopback.url).call(openai.list_files, limit=2, purpose="batch", after=None)
+    loopback.body = b'{"id": "file-1", "deleted": true}'
+    gone = openai.api(KEY, base_url=loopback.url).call(openai.delete_file, file_id="file/1 ?")
+    assert_type(gone, openai.FileDeleted)
+    assert [(method, path) for method, path, _, _ in loopback.requests] == [
+        ("GET", "/v1/files?limit=2&purpose=batch"),
+        ("DELETE", "/v1/files/file%2F1%20%3F"),
+    ]
+
+
+def test_a_file_is_uploaded_as_a_form(loopback: Loopback) -> None:
+    loopback.body = b'{"id": "file-1"}'
+    upload = openai.FileUpload(
+        file=Upload(filename="größe.jsonl", content=b"{}\r\n\xff", media_type="application/jsonl"),
+        purpose="batch",
+        expires_after=openai.FileExpiry(seconds=3600),
+    )
+    openai.api(KEY, base_url=loopback.url).call(openai.create_file, upload)
+    [(_, _, headers, body)] = loopback.requests
+    border = headers["content-type"].removeprefix("multipart/form-data; boundary=")
+    parts = [
+        'Content-Disposition: form-data; name="file"; filename="größe.jsonl"\r\nContent-Type: application/jsonl'
+        "\r\n\r\n{}\r\n\xff",
+        'Content-Disposition: form-data; name="purpose"\r\n\r\nbatch',
+        'Content-Disposition: form-data; name="expires_after[anchor]"\r\n\r\ncreated_at',
+        'Content-Disposition: form-data; name="expires_after[seconds]"\r\n\r\n3600',
+    ]
+    wanted = b"".join(
+        f"--{border}\r\n".encode() + part.replace("\xff", "\udcff").encode(errors="surrogateescape") + b"\r\n"
+        for part in parts
+    )
+    assert body == wanted + f"--{border}--\r\n".encode()
+
+
+def test_content_comes_back_as_bytes_and_lines_typed(loopback: Loopback) -> None:
+    api = openai.api(KEY, base_url=loopback.url)
+    loopback.body = b'{"custom_id": "a", "response": {"status_code": 200}}\r\n\n{"custom_id": "b", "new": 1}\n'
+    content = api.call(openai.read_file, file_id="f")
+    assert_type(content, bytes)
+    assert content == loopback.body
+    results = api.call(openai.read_batch_results, file_id="f")
+    assert_type(results, list[openai.BatchResult])
+    assert [result.custom_id for result in results] == ["a", "b"]
+    loopback.body = b'{"custom_id": "a"}\n{"custom'
+    with pytest.raises(ReplyFormatError, match="no BatchResult"):
+        api.call(openai.read_batch_results, file_id="f")
+
+
+START: Endpoint[bytes, None, None] = Endpoint(
+    "POST", "/files", bytes, type(None), type(None), request_form="application/octet-stream", path_prefix="/upload"
+)
+
+
+def test_the_headers_of_a_reply_can_be_read(loopback: Loopback) -> None:
+    loopback.status, loopback.body, loopback.headers = 204, b"", {"X-Goog-Upload-URL": "http://there.example"}
+    done = CLOUD.api(KEY, base_url=loopback.url).exchange(START, b"\xff\x00", extra_headers={"X-Command": "start"})
+    assert (done.reply, done.status, done.headers["x-goog-upload-url"]) == (None, 204, "http://there.example")
+    [(_, path, headers, body)] = loopback.requests
+    assert (path, body) == ("/upload/v1/files", b"\xff\x00")
+    assert (headers["content-type"], headers["x-command"]) == ("application/octet-stream", "start")
+
+
+@pytest.mark.parametrize(
+    ("url", "has_key"),
+    [
+        ("https://a.example:1/elsewhere?id=1", True),
+        ("https://b.example:1/v1", False),
+        ("https://a.example:2/v1", False),
+        ("http://a.example:1/v1", False),
+        ("https://a.example:1@b.example/v1", False),
+    ],
+)
+def test_the_key_goes_to_its_own_host_only(url: str, has_key: bool) -> None:
+    request = CLOUD.api(KEY, base_url="https://a.example:1/v1").prepare(START, b"", url=url)
+    assert request.url == url
+    assert ("x-api-key" in request.headers) is has_key
+
+
+def test_extra_headers_replace_ours_for_one_request() -> None:
+    api = openai.api(KEY, headers={"X-Project": "p"})
+    request = api.prepare(openai.list_models, extra_headers={"x-project": "q"})
+    assert {name.lower(): value for name, value in request.headers.items()}["x-project"] == "q"
+    assert api.headers["X-Project"] == "p"
+
+
+def test_a_missing_request_is_refused_before_anything_is_sent() -> None:
+    with pytest.raises(ConfigError, match="POST /embeddings needs a request: EmbeddingRequest"):
+        openai.api(KEY).exchange(openai.create_embeddings)
+
+
+def test_a_form_takes_no_extra_body() -> None:
+    upload = openai.FileUpload(file=Upload(filename="a", content=b""), purpose="batch")
+    with pytest.raises(ConfigError, match="extra_body cannot be added"):
+        openai.api(KEY).prepare(openai.create_file, upload, extra_body={"a": 1})
