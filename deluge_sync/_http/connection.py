@@ -7,10 +7,8 @@ since urllib3 2.0 and Python 3.11. Used by `transport` only.
 
 from __future__ import annotations
 
-import errno
 import os
 import queue
-import socket
 import threading
 from collections import deque
 from contextlib import contextmanager
@@ -27,20 +25,23 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
-from urllib3.util import wait_for_write
 from urllib3.util.ssl_ import create_urllib3_context
 
 from deluge_sync._http.leash import Leash, shut_down
-from deluge_sync._http.resolver import Address, Resolver
+from deluge_sync._http.resolver import Resolver
+from deluge_sync._http.sockets import TlsSocket, open_socket
+from deluge_sync._http.trouble import AddressRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import socket
+    from collections.abc import Callable, Iterator
     from ssl import SSLContext
+
+    from deluge_sync._http.resolver import Address
 
 __all__ = ["LeashedAdapter", "leashed"]
 
 _KEPT_CONNECTIONS = 2048
-_CONNECTING = (errno.EINPROGRESS, errno.EWOULDBLOCK)
 
 _resolver = Resolver()
 _calling = threading.local()
@@ -48,16 +49,20 @@ _calling = threading.local()
 
 @contextmanager
 def leashed(leash: Leash) -> Iterator[None]:
-    """Within the block, connections used by this thread are lent to `leash`."""
+    """Within the block, connections used by this thread are lent to `leash`.
+
+    Blocks may be nested: whoever is handed a chunk of one reply may send another request.
+    """
+    outer = getattr(_calling, "leash", None)
     _calling.leash = leash
     try:
         yield
     finally:
-        del _calling.leash
+        _calling.leash = outer
 
 
 class _Reply(HTTPResponse):
-    """http.client's reply, which also tells the leash that it has begun, and skips every interim reply."""
+    """http.client's reply, which also tells the leash what it hears, and skips every interim reply."""
 
     def _read_status(self) -> tuple[str, int, str]:
         # The first read fills the buffer, and the line below is taken from there. http.client cannot tell afterwards
@@ -65,15 +70,22 @@ class _Reply(HTTPResponse):
         leash: Leash = _calling.leash
         leash.has_reply_begun = leash.has_reply_begun or bool(self.fp.peek(1))
         version, status, reason = super()._read_status()  # type: ignore[misc]  # the stubs leave it out
+        leash.listen()
         # http.client skips 100 only, and would hand out 103 Early Hints as the reply.
         is_interim = SWITCHING_PROTOCOLS < status < 200
         return version, CONTINUE if is_interim else status, reason
 
     def begin(self) -> None:
         super().begin()
+        _calling.leash.listen()
         if self.headers.get_payload():
             # urllib3 would go on without the rest of the headers, and log what it could not read.
             raise HTTPException("headers that cannot be read")
+
+    def read1(self, n: int = -1) -> bytes:
+        data = super().read1(n)
+        _calling.leash.listen()
+        return data
 
 
 class _LeashedConnection(HTTPConnection):
@@ -81,6 +93,10 @@ class _LeashedConnection(HTTPConnection):
 
     response_class = _Reply
     served = 0
+
+    def __init__(self, *args: Any, accepts: Callable[[str], bool] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.accepts = accepts
 
     def _new_conn(self) -> socket.socket:
         self.served = 0
@@ -94,10 +110,13 @@ class _LeashedConnection(HTTPConnection):
         leash.was_reused = self.served > 0
         self.served += 1
         super().request(*args, **kwargs)
+        leash.listen()
 
     def endheaders(self, *args: Any, **kwargs: Any) -> None:
-        _calling.leash.was_sent = True
-        _calling.leash.has_reply_begun = False
+        leash: Leash = _calling.leash
+        leash.was_sent = True
+        leash.sends += 1
+        leash.has_reply_begun = False
         super().endheaders(*args, **kwargs)
 
 
@@ -105,51 +124,32 @@ class _LeashedTlsConnection(_LeashedConnection, HTTPSConnection):
     """The same over TLS."""
 
 
-def _connect(connection: HTTPConnection, leash: Leash) -> socket.socket:
-    """A TCP connection to the first address that answers within its share of the time left."""
+def _connect(connection: _LeashedConnection, leash: Leash) -> socket.socket:
+    """A TCP connection to the first address that answers within its share of the time left.
+
+    An address is checked here, between look-up and connecting, so that none is connected to that was not checked.
+    """
     host, port = connection._dns_host, connection.port
     problem: OSError = OSError("no address")
     try:
         addresses = _resolver.addresses(host.strip("[]"), port, leash)
     except OSError as exc:
         raise NewConnectionError(connection, f"look-up of {host!r} failed: {exc}") from exc
+    addresses = _accepted(addresses, connection.accepts)
     for position, address in enumerate(addresses):
         share_s = leash.remaining_s() / (len(addresses) - position)
         try:
-            return _open(address, connection.socket_options or (), leash, share_s)
+            return open_socket(address, connection.socket_options or (), leash, share_s)
         except OSError as exc:
             problem = exc
     raise NewConnectionError(connection, f"cannot connect to {host!r}: {problem}") from problem
 
 
-def _open(address: Address, options: Any, leash: Leash, timeout_s: float) -> socket.socket:
-    """A connected, blocking socket, of which the leash holds a duplicate.
-
-    The duplicate is for TLS, which moves the descriptor to a new object that nobody can reach before the handshake
-    ends. It is lent when connecting has begun: a cut before that would be without effect.
-    """
-    sock = socket.socket(address[0], socket.SOCK_STREAM)
-    try:
-        for option in options:
-            sock.setsockopt(*option)
-        _dial(sock, address, leash, timeout_s)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _dial(sock: socket.socket, address: Address, leash: Leash, timeout_s: float) -> None:
-    sock.setblocking(False)
-    error = sock.connect_ex(address[1])
-    twin = sock.dup()
-    leash.lend(partial(shut_down, twin), twin.close)
-    if error in _CONNECTING:
-        is_done = wait_for_write(sock, timeout_s)
-        error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if is_done else errno.ETIMEDOUT
-    if error:
-        raise OSError(error, os.strerror(error))
-    sock.setblocking(True)
+def _accepted(addresses: list[Address], accepts: Callable[[str], bool] | None) -> list[Address]:
+    accepted = [address for address in addresses if accepts is None or accepts(address[1][0])]
+    if addresses and not accepted:
+        raise AddressRefusedError
+    return accepted
 
 
 class _Idle:
@@ -206,14 +206,19 @@ class LeashedAdapter(HTTPAdapter):
     """requests' adapter over leashed pools. It keeps no cookies and follows no redirect: a session would do that.
 
     Proxies are read from the environment once, when the pool of an origin is made; the CA bundle with the first.
+    With `accepts`, which says of an IP address whether it may be connected to, no proxy is used: it would connect for
+    us, and to an address that we do not see.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, accepts: Callable[[str], bool] | None = None) -> None:
+        self._accepts = accepts
         super().__init__(pool_maxsize=_KEPT_CONNECTIONS)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOL_CLASSES
+        self.poolmanager.pool_classes_by_scheme = {
+            scheme: partial(pool, accepts=self._accepts) for scheme, pool in _POOL_CLASSES.items()
+        }
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         if proxy.lower().startswith("socks"):
@@ -230,6 +235,7 @@ class LeashedAdapter(HTTPAdapter):
     def _tls_context(self) -> SSLContext:
         # One for all: left alone, urllib3 loads the CA bundle for every connection, which takes 20 ms of CPU.
         context = create_urllib3_context()
+        context.sslsocket_class = TlsSocket
         bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
         if Path(bundle).is_dir():
             context.load_verify_locations(capath=bundle)
@@ -241,5 +247,6 @@ class LeashedAdapter(HTTPAdapter):
         """The pool of the URL's origin, with its proxy and certificates settled."""
         request = PreparedRequest()  # only what is needed to choose a pool: no headers, so no key
         request.method, request.url, request.headers = "POST", url, CaseInsensitiveDict()
-        pool = self.get_connection_with_tls_context(request, True, proxies=get_environ_proxies(url))
+        proxies = get_environ_proxies(url) if self._accepts is None else {}
+        pool = self.get_connection_with_tls_context(request, True, proxies=proxies)
         return cast("HTTPConnectionPool", pool)

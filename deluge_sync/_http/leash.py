@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import threading
 from contextlib import suppress
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Literal
 
@@ -21,34 +22,46 @@ __all__ = ["CutReason", "Leash", "Reaper", "shut_down"]
 _IDLE_S = 5.0
 _LONGEST_WAIT_S = 86_400.0
 
-CutReason = Literal["timeout", "cancelled"]
+CutReason = Literal["timeout", "idle", "cancelled"]
 
 
 class Leash:
     """One call in flight. The calling thread lends a way to wake it; any thread may `cut`.
 
-    `deadline` is an instant of `monotonic()`. The flags belong to the calling thread. `_lock` guards what is lent and
-    the reason, so that a socket that has gone back to the pool, where another call may have taken it, is never cut.
+    `deadline` is an instant of `monotonic()`; `idle_s` bounds each wait for the server's next byte, once the request
+    has left. `sends` is how often the request left, which is twice if it met a connection that had gone stale, and
+    `delivered_bytes` how much of the reply was handed over.
+
+    The calling thread sets them all. `_lock` guards what is lent and the reason, so that a socket that has gone back
+    to the pool, where another call may have taken it, is never cut.
     """
 
     __slots__ = (
         "_cut_reason",
         "_hang_up",
         "_let_go",
+        "_listens_since",
         "_lock",
         "deadline",
+        "delivered_bytes",
         "has_reply_begun",
+        "idle_s",
         "on_fresh_connection",
+        "sends",
         "was_reused",
         "was_sent",
     )
 
-    def __init__(self, deadline: float) -> None:
+    def __init__(self, deadline: float, *, idle_s: float = inf) -> None:
         self.deadline = deadline
+        self.idle_s = idle_s
+        self.sends = 0
+        self.delivered_bytes = 0
         self.was_sent = False
         self.was_reused = False
         self.has_reply_begun = False
         self.on_fresh_connection = False
+        self._listens_since = inf
         self._lock = threading.Lock()
         self._hang_up: Callable[[], None] | None = None
         self._let_go: Callable[[], None] | None = None
@@ -62,6 +75,27 @@ class Leash:
     def remaining_s(self) -> float:
         """Seconds until the deadline, never negative, and never more than the system's timers take."""
         return min(max(0.0, self.deadline - monotonic()), _LONGEST_WAIT_S)
+
+    def listen(self) -> None:
+        """From now on the server has `idle_s` for its next byte. Costs no more than a look at the clock."""
+        self._listens_since = monotonic()
+
+    def look_away(self) -> None:
+        """Nobody waits for the server now: what it has sent is being used."""
+        self._listens_since = inf
+
+    def overdue(self, now: float) -> CutReason | None:
+        """Why the call is to be cut at `now`, or None."""
+        if self.deadline <= now:
+            return "timeout"
+        return "idle" if self._listens_since + self.idle_s <= now else None
+
+    def due_at(self, now: float) -> float:
+        """When to look again whether it is `overdue`: never later than the instant at which it can become so.
+
+        While nobody listens that is `idle_s` from now, because listening may begin at any moment.
+        """
+        return min(self.deadline, min(self._listens_since, now) + self.idle_s)
 
     def lend(self, hang_up: Callable[[], None], let_go: Callable[[], None] | None = None) -> None:
         """From now on `cut` calls `hang_up`, which must wake the calling thread; at once if the call is cut already.
@@ -102,11 +136,13 @@ def shut_down(sock: socket.socket) -> None:
 
 
 class Reaper:
-    """Cuts every watched leash that is over its deadline, within a few milliseconds.
+    """Cuts every watched leash that is overdue, within a few milliseconds.
 
     One daemon thread, started with the first leash; it ends when `idle_s` have passed and it finds none. `_changed`
-    guards everything. The thread looks at every leash when it wakes, which it does for deadlines only: with calls that
-    end in time that is once in a while, so a plain set does, and a call that has ended leaves nothing behind.
+    guards everything. The thread looks at every leash when it wakes, which it does for deadlines and idle limits only:
+    with calls that end in time and streams that flow that is once in a while, so a plain set does, and a call that has
+    ended leaves nothing behind. A byte that arrives moves an idle limit without the thread being told: it finds that
+    out when it wakes for the old one.
     """
 
     def __init__(self, *, idle_s: float = _IDLE_S) -> None:
@@ -118,7 +154,7 @@ class Reaper:
         self._thread: threading.Thread | None = None
 
     def watch(self, leash: Leash) -> None:
-        """Cut `leash` at its deadline, unless it is forgotten by then."""
+        """Cut `leash` at its deadline, or when it has been idle for too long, unless it is forgotten by then."""
         with self._changed:
             self._is_closing = False
             self._watched.add(leash)
@@ -126,7 +162,7 @@ class Reaper:
                 thread = threading.Thread(target=self._run, name="deluge-sync-reaper", daemon=True)
                 thread.start()
                 self._thread = thread
-            elif leash.deadline < self._wakes_at:
+            elif leash.due_at(monotonic()) < self._wakes_at:
                 self._changed.notify_all()
 
     def forget(self, leash: Leash) -> None:
@@ -149,21 +185,21 @@ class Reaper:
 
     def _run(self) -> None:
         while due := self._wait_for_due():
-            for leash in due:
-                leash.cut("timeout")
+            for leash, reason in due.items():
+                leash.cut(reason)
 
-    def _wait_for_due(self) -> list[Leash]:
-        """The leashes that are over their deadline, no longer watched; none when the thread is to end."""
+    def _wait_for_due(self) -> dict[Leash, CutReason]:
+        """The leashes that are overdue and why, no longer watched; none when the thread is to end."""
         with self._changed:
             while self._thread is threading.current_thread():
                 now = monotonic()
-                due = [leash for leash in self._watched if leash.deadline <= now]
+                due = {leash: reason for leash in self._watched if (reason := leash.overdue(now))}
                 if due:
                     self._watched.difference_update(due)
                     return due
                 idle_s = 0.0 if self._is_closing else self._idle_s
-                self._wakes_at = min((leash.deadline for leash in self._watched), default=now + idle_s)
+                self._wakes_at = min((leash.due_at(now) for leash in self._watched), default=now + idle_s)
                 was_notified = self._changed.wait(min(self._wakes_at - now, self._idle_s))
                 if not was_notified and not self._watched:
                     self._thread = None
-            return []
+            return {}

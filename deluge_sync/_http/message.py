@@ -25,8 +25,12 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """One complete reply. Header names are lower-case, a repeated header has its last value; `body` is decompressed."""
+    """One complete reply. Header names are lower-case, a repeated header has its last value; `body` is decompressed.
+
+    With `is_streamed` the body was handed over in chunks as it arrived, and `body` is empty.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    is_streamed: bool = False

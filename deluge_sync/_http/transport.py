@@ -1,33 +1,35 @@
 """Sends requests over kept connections, one pool per origin, and turns whatever goes wrong into a `TransportError`.
 
-Nothing is retried here but a connection that turns out stale at its first reuse, which no server has seen.
+`body` reads what comes, `trouble` says what an exception means. Nothing is retried here but a request that met a
+connection gone stale: idle until then, and closed before a byte of the reply. `Leash.sends` tells that it left twice.
 """
 
 from __future__ import annotations
 
 import threading
-from ssl import SSLCertVerificationError
+from functools import partial
+from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from requests.exceptions import RequestException
 from urllib3 import Retry
-from urllib3.exceptions import HTTPError, ProtocolError, SSLError
 
 from deluge_sync._fork import start_afresh_in_child
+from deluge_sync._http.body import MAX_REPLY_BYTES, STREAM_TYPES, Consumer, receive
 from deluge_sync._http.connection import LeashedAdapter, leashed
 from deluge_sync._http.leash import Leash, Reaper
 from deluge_sync._http.message import HttpReply, HttpRequest
+from deluge_sync._http.trouble import broken_off, guarded, is_over
 from deluge_sync._secret import Secret
-from deluge_sync.errors import DeadlineExceededError, TransportError
+from deluge_sync.errors import TransportError
 
 if TYPE_CHECKING:
-    from urllib3 import HTTPConnectionPool
+    from collections.abc import Callable, Collection
 
-__all__ = ["MAX_REPLY_BYTES", "Transport", "shared"]
+    from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 
-MAX_REPLY_BYTES = 64 * 1024 * 1024
-_CHUNK_BYTES = 1024 * 1024
+__all__ = ["Transport", "shared"]
+
 _STALE_WITHIN_S = 1.0
 _IDLE_S = 5.0
 _ONCE = Retry(False, redirect=False)
@@ -40,15 +42,27 @@ class Transport:
     processes hands one the other's answer.
     """
 
-    def __init__(self, *, idle_s: float = _IDLE_S) -> None:
-        """`idle_s` is how long the thread that keeps the deadlines waits for another call before it ends."""
+    def __init__(
+        self,
+        *,
+        idle_s: float = _IDLE_S,
+        most_bytes: int = MAX_REPLY_BYTES,
+        accepts: Callable[[str], bool] | None = None,
+    ) -> None:
+        """`idle_s` is how long the thread that keeps the deadlines waits for another call before it ends.
+
+        `most_bytes` is the largest body, decompressed. `accepts` says of an IP address whether it may be connected to;
+        with it no proxy is used.
+        """
         self._idle_s = idle_s
+        self._most_bytes = most_bytes
+        self._accepts = accepts
         self._start_afresh()
         start_afresh_in_child(self)
 
     def _start_afresh(self) -> None:
         self._lock = threading.Lock()
-        self._adapter = LeashedAdapter()
+        self._adapter = LeashedAdapter(self._accepts)
         self._pools: dict[str, HTTPConnectionPool] = {}
         self._reaper = Reaper(idle_s=self._idle_s)
 
@@ -62,16 +76,37 @@ class Transport:
             DeadlineExceededError: the time was up first.
             TransportError: no complete reply came; `kind` and `may_have_been_processed` say more.
         """
+        return self._call(request, leash or Leash(monotonic() + timeout_s), None)
+
+    def stream(
+        self,
+        request: HttpRequest,
+        on_chunk: Callable[[bytes], bool],
+        *,
+        timeout_s: float,
+        idle_s: float = inf,
+        leash: Leash | None = None,
+        content_types: Collection[str] = STREAM_TYPES,
+    ) -> HttpReply:
+        """Like `send`, but the body of a successful reply of one of `content_types` goes to `on_chunk` as it arrives.
+
+        `on_chunk` gets the decompressed body in order, cut anywhere, never empty, in the calling thread. It returns
+        whether to go on; after False the rest is not read and the connection is dropped, without an error. Only a body
+        that was read to its end leaves its connection to the next call, so False is for a consumer that has gone. What
+        `on_chunk` raises travels out as it is. The reply then has `is_streamed` and no body. Any other reply, whatever
+        its status, comes whole and `on_chunk` is not called.
+
+        `timeout_s` is the total time, `on_chunk` included. The server's next byte, the first one after the request has
+        left too, is waited for no longer than `idle_s`; time spent in `on_chunk` is not the server's. `leash` is as for
+        `send`; of two idle limits the shorter counts.
+
+        Raises:
+            DeadlineExceededError: the total time was up, or no byte came for `idle_s`; the message says which.
+            TransportError: as for `send`. `delivered_bytes` says how much went to `on_chunk` before.
+        """
         leash = leash or Leash(monotonic() + timeout_s)
-        self._reaper.watch(leash)
-        try:
-            outcome = self._send_fresh_or_reused(request, leash)
-        finally:
-            self._reaper.forget(leash)
-        # Raised here and not where it was caught: a pending exception would carry the request with its headers.
-        if isinstance(outcome, TransportError):
-            raise outcome
-        return outcome
+        leash.idle_s = min(leash.idle_s, idle_s)
+        return self._call(request, leash, Consumer(on_chunk, content_types))
 
     def close(self) -> None:
         """Close the idle connections and end the reaper. A later `send` opens new ones."""
@@ -80,28 +115,45 @@ class Transport:
             self._adapter.close()
         self._reaper.close()
 
-    def _send_fresh_or_reused(self, request: HttpRequest, leash: Leash) -> HttpReply | TransportError:
-        """The outcome of one exchange, or of a second one if the first met a connection that had gone stale."""
-        started = monotonic()
-        outcome = self._exchange(request, leash)
-        if _was_stale(outcome, leash) and monotonic() - started < _STALE_WITHIN_S:
-            leash.on_fresh_connection, leash.was_sent = True, False
-            return self._exchange(request, leash)
+    def _call(self, request: HttpRequest, leash: Leash, consumer: Consumer | None) -> HttpReply:
+        self._reaper.watch(leash)
+        try:
+            outcome = self._send_fresh_or_reused(request, leash, consumer)
+        finally:
+            self._reaper.forget(leash)
+        # Raised here and not where it was caught: a pending exception would carry the request with its headers.
+        if isinstance(outcome, TransportError):
+            outcome.delivered_bytes = leash.delivered_bytes
+            raise outcome
         return outcome
 
-    def _exchange(self, request: HttpRequest, leash: Leash) -> HttpReply | TransportError:
+    def _send_fresh_or_reused(
+        self, request: HttpRequest, leash: Leash, consumer: Consumer | None
+    ) -> HttpReply | TransportError:
+        """The outcome of one exchange, or of a second one if the first met a connection that had gone stale."""
+        started = monotonic()
+        outcome = self._exchange(request, leash, consumer)
+        if _was_stale(outcome, leash) and monotonic() - started < _STALE_WITHIN_S:
+            leash.on_fresh_connection, leash.was_sent = True, False
+            leash.look_away()
+            return self._exchange(request, leash, consumer)
+        return outcome
+
+    def _exchange(self, request: HttpRequest, leash: Leash, consumer: Consumer | None) -> HttpReply | TransportError:
         """The reply, or the error that took its place."""
-        if _is_over(leash):
-            return _broken_off(leash)
+        if is_over(leash):
+            return broken_off(leash)
         with leashed(leash):
             try:
-                return self._send_once(request, leash)
-            except (HTTPError, RequestException, OSError, ValueError) as exc:
-                return _translate(exc, leash)
+                response = guarded(leash, partial(self._open, request))
+                if isinstance(response, TransportError):
+                    return response
+                return receive(response, leash, consumer, most_bytes=self._most_bytes)
             finally:
                 leash.take_back()
 
-    def _send_once(self, request: HttpRequest, leash: Leash) -> HttpReply | TransportError:
+    def _open(self, request: HttpRequest) -> BaseHTTPResponse | TransportError:
+        """The reply with its headers, its body unread."""
         pool = self._pool(request.url)
         response = pool.urlopen(
             request.method,
@@ -115,19 +167,11 @@ class Transport:
             preload_content=False,
             decode_content=False,
         )
-        if response.status < 200:
-            response.close()
-            return TransportError(
-                "broken", f"only an interim reply came, status {response.status}", may_have_been_processed=True
-            )
-        body = _read_capped(response)
-        if body is None:
-            response.close()
-            return _too_large(response.status)
-        if leash.cut_reason is not None:
-            # A reply that ends with its connection looks complete wherever it was cut.
-            return _broken_off(leash)
-        return HttpReply(response.status, {name.lower(): value for name, value in response.headers.items()}, body)
+        if response.status >= 200:
+            return response
+        response.close()
+        message = f"only an interim reply came, status {response.status}"
+        return TransportError("broken", message, may_have_been_processed=True)
 
     def _pool(self, url: str) -> HTTPConnectionPool:
         origin = url[: _origin_length(url)]
@@ -143,55 +187,6 @@ def _was_stale(outcome: HttpReply | TransportError, leash: Leash) -> bool:
     """Whether a connection that had been idle was closed before any byte of the reply."""
     is_broken = isinstance(outcome, TransportError) and outcome.kind == "broken"
     return is_broken and leash.was_reused and not leash.has_reply_begun
-
-
-def _is_over(leash: Leash) -> bool:
-    return leash.cut_reason is not None or leash.remaining_s() == 0
-
-
-def _broken_off(leash: Leash) -> TransportError:
-    """The error of a call that is over, for the first reason there was."""
-    if leash.cut_reason == "cancelled":
-        return TransportError("cancelled", "the call was cut", may_have_been_processed=leash.was_sent)
-    return DeadlineExceededError("no complete reply within the time limit", may_have_been_processed=leash.was_sent)
-
-
-def _translate(exc: Exception, leash: Leash) -> TransportError:
-    if _is_over(leash):
-        return _broken_off(leash)
-    if leash.was_sent:
-        return TransportError("broken", f"the reply broke off: {_name(exc)}", may_have_been_processed=True)
-    if isinstance(exc, SSLError) and isinstance(exc.args[0], SSLCertVerificationError):
-        return TransportError("tls", "the server's certificate could not be verified", may_have_been_processed=False)
-    if isinstance(exc, ValueError):
-        # http.client quotes an illegal header in its message, and the header may be the key.
-        message = f"the request has an illegal URL, header or proxy: {type(exc).__name__}"
-        return TransportError("illegal", message, may_have_been_processed=False)
-    return TransportError("connect", f"no connection: {_name(exc)}", may_have_been_processed=False)
-
-
-def _name(exc: Exception) -> str:
-    """What went wrong, without the URL and headers that the exception's own text may quote."""
-    cause = exc.args[-1] if isinstance(exc, ProtocolError) and exc.args else exc.__cause__ or exc
-    reason = getattr(cause, "strerror", None)
-    return f"{type(cause).__name__} ({reason})" if reason else type(cause).__name__
-
-
-def _too_large(status: int) -> TransportError:
-    message = f"the reply of status {status} exceeds {MAX_REPLY_BYTES:,} bytes"
-    return TransportError("too_large", message, may_have_been_processed=True)
-
-
-def _read_capped(response: Any) -> bytes | None:
-    """The whole decompressed body, or None when it exceeds the cap."""
-    chunks: list[bytes] = []
-    total = 0
-    while chunk := response.read(_CHUNK_BYTES, decode_content=True):
-        total += len(chunk)
-        if total > MAX_REPLY_BYTES:
-            return None
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def _reveal(value: str | Secret) -> str:

@@ -99,7 +99,7 @@ def test_while_connecting(
         is_connecting.set()
         return wait_for_write(*args)
 
-    monkeypatch.setattr("deluge_sync._http.connection.wait_for_write", tell)
+    monkeypatch.setattr("deluge_sync._http.sockets.wait_for_write", tell)
     call = start(post(full_backlog))
     assert is_connecting.wait(5)
     assert_cut_wakes(call, leash, may_have_been_processed=False)

@@ -134,3 +134,78 @@ def test_what_is_replaced_is_let_go() -> None:
     leash.take_back()
     leash.take_back()
     assert released == ["first", "second"]
+
+
+# --- idle
+
+
+def listening(reaper: Reaper, idle_s: float) -> tuple[Leash, threading.Event]:
+    """A leash whose server is being waited for, with the thread asleep until it must look."""
+    leash, is_cut = Leash(monotonic() + 100, idle_s=idle_s), threading.Event()
+    leash.lend(is_cut.set)
+    leash.listen()
+    reaper.watch(leash)
+    while reaper._wakes_at < monotonic():
+        sleep(0.001)
+    with reaper._changed:  # free only while the thread waits
+        return leash, is_cut
+
+
+def test_a_leash_that_is_idle_for_too_long_is_cut(tireless: Reaper) -> None:
+    started = monotonic()
+    leash, is_cut = listening(tireless, 0.1)
+    assert is_cut.wait(5)
+    assert 0.1 <= monotonic() - started < 0.15
+    assert leash.cut_reason == "idle"
+
+
+def test_bytes_move_the_idle_limit_and_wake_nobody(tireless: Reaper, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many bytes arrive, the thread looks once in an idle time."""
+    leash, is_cut = listening(tireless, 0.1)
+    looks: list[float] = []
+    overdue = Leash.overdue
+
+    def count(leash: Leash, now: float) -> object:
+        looks.append(now)
+        return overdue(leash, now)
+
+    monkeypatch.setattr(Leash, "overdue", count)
+    started = monotonic()
+    while monotonic() - started < 0.5:
+        leash.listen()
+    stopped = monotonic()
+    assert is_cut.wait(5)
+    assert 0.09 <= monotonic() - stopped < 0.15
+    assert 5 <= len(looks) <= 7
+
+
+def test_while_nobody_listens_no_time_passes(tireless: Reaper) -> None:
+    leash, is_cut = listening(tireless, 0.05)
+    leash.look_away()
+    assert not is_cut.wait(0.2)
+    leash.listen()
+    started = monotonic()
+    assert is_cut.wait(5)
+    assert 0.05 <= monotonic() - started < 0.1
+
+
+def test_listening_may_begin_at_any_time_without_the_thread_being_told(tireless: Reaper) -> None:
+    leash, is_cut = Leash(monotonic() + 100, idle_s=0.1), threading.Event()
+    leash.lend(is_cut.set)
+    far = asleep_until(tireless, 100)
+    tireless.watch(leash)
+    sleep(0.25)  # the thread has looked twice, and found that nobody listens
+    started = monotonic()
+    leash.listen()
+    assert is_cut.wait(5)
+    assert 0.1 <= monotonic() - started < 0.15
+    tireless.forget(far)
+
+
+def test_the_deadline_holds_for_a_leash_that_is_never_idle(tireless: Reaper) -> None:
+    leash, is_cut = Leash(monotonic() + 0.2, idle_s=0.1), threading.Event()
+    leash.lend(is_cut.set)
+    tireless.watch(leash)
+    while not is_cut.wait(0.01):
+        leash.listen()
+    assert leash.cut_reason == "timeout"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from deluge_sync._http import HttpRequest, Transport
-from deluge_sync._http.transport import MAX_REPLY_BYTES
+from deluge_sync._http.body import MAX_REPLY_BYTES
 from deluge_sync.errors import TransportError
 
 Start = Callable[..., Any]

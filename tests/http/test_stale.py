@@ -8,11 +8,12 @@ import struct
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 from typing import Any
 
 import pytest
 
-from deluge_sync._http import HttpRequest, Transport, connection
+from deluge_sync._http import HttpRequest, Leash, Transport, connection
 from deluge_sync._http import transport as transport_module
 from deluge_sync.errors import TransportError
 
@@ -146,3 +147,49 @@ def test_a_fresh_connection_that_breaks_is_not_retried(listen: Start, transport:
     error = broken(transport, post(peer.url))
     assert "RemoteDisconnected" in str(error)
     assert len(peer.requests) == 1
+
+
+@pytest.mark.parametrize("is_reset", [False, True])
+def test_the_leash_tells_how_often_the_request_left(
+    is_reset: bool, listen: Start, transport: Transport, post: Post
+) -> None:
+    """A request that met a reset connection may have been processed twice."""
+
+    def answer_once(peer: Any, sock: socket.socket) -> None:
+        peer.read_request(sock)
+        sock.sendall(OK)
+        if is_reset:
+            reset(sock)
+
+    peer = listen(answer_once)
+    for sends in (1, 2, 2):
+        leash = Leash(monotonic() + 5)
+        assert transport.send(post(peer.url), timeout_s=5, leash=leash).body == b"ok"
+        assert leash.sends == sends
+
+
+def test_a_request_that_never_left_counts_as_none(full_backlog: str, transport: Transport, post: Post) -> None:
+    for url in (full_backlog, "http://nowhere.invalid", "ftp://127.0.0.1"):
+        leash = Leash(monotonic() + 0.2)
+        with pytest.raises(TransportError):
+            transport.send(post(url), timeout_s=5, leash=leash)
+        assert leash.sends == 0
+
+
+def test_once_it_left_it_may_have_been_processed_even_if_it_cannot_leave_again(
+    listen: Start, transport: Transport, post: Post
+) -> None:
+    def answer_and_go(peer: Any, sock: socket.socket) -> None:
+        peer.read_request(sock)
+        peer._listener.shutdown(socket.SHUT_RDWR)  # from now on connections are refused
+        sock.sendall(OK)
+        peer.read_request(sock)
+
+    peer = listen(answer_and_go)
+    url = peer.url
+    assert transport.send(post(url), timeout_s=5).body == b"ok"
+    leash = Leash(monotonic() + 5)
+    with pytest.raises(TransportError) as caught:
+        transport.send(post(url), timeout_s=5, leash=leash)
+    assert (caught.value.kind, caught.value.may_have_been_processed) == ("connect", True)
+    assert leash.sends == 1

@@ -305,6 +305,21 @@ def test_no_error_shows_the_key(
     assert KEY.encode() not in pickle.dumps(error)
 
 
+def test_nor_does_what_the_consumer_of_a_stream_raises(answering: Start, transport: Transport, post: Post) -> None:
+    peer = answering(OK.replace(b"\r\n\r\n", b"\r\nContent-Type: text/event-stream\r\n\r\n"))
+    sent = post(peer.url, key=KEY)
+
+    def refuse(chunk: bytes) -> bool:
+        raise RuntimeError(chunk)
+
+    with pytest.raises(RuntimeError) as caught:
+        transport.stream(sent, refuse, timeout_s=10)
+    del sent
+    shown = everything_shown(caught.value)
+    assert "refuse" in shown
+    assert KEY not in shown
+
+
 def test_no_log_shows_the_key_when_all_is_well(
     answering: Start, transport: Transport, post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
