@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from deluge_sync.prompt.conversation import Conversation, Prompt, is_message_list, to_conversation
 from deluge_sync.prompt.message import Message, Role
-from deluge_sync.prompt.parts import Part, ProviderPart, Refusal, Text, Thinking, ToolCall, ToolResult
+from deluge_sync.prompt.parts import File, Image, Part, ProviderPart, Refusal, Text, Thinking, ToolCall, ToolResult
 from deluge_sync.prompt.tokens import estimate_text_tokens
 
 __all__ = [
     "Conversation",
+    "File",
+    "Image",
     "Message",
     "Part",
     "Prompt",

@@ -1,6 +1,7 @@
 """A prompt: messages in order, and which model answered last. Everything a user may pass as a prompt becomes one.
 
-It sends nothing, reads no file and fetches no URL. The formats are in `dialects`; this is where they are called.
+It sends nothing and fetches no URL; images and files are read when a format is written. The formats are in `dialects`;
+this is where they are called.
 """
 
 from __future__ import annotations
@@ -10,13 +11,18 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MethodType
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeAlias, TypeGuard
 
 from deluge_sync.errors import ConfigError
-from deluge_sync.prompt import tokens
 from deluge_sync.prompt.dialects import log as log_dialect
 from deluge_sync.prompt.dialects import openai_chat
 from deluge_sync.prompt.message import Message
+from deluge_sync.prompt.message_tokens import count_message_tokens
+from deluge_sync.prompt.tokens import estimate_text_tokens
+
+if TYPE_CHECKING:
+    from deluge_sync.prompt.parts import File, Image
+    from deluge_sync.prompt.source import MediaData
 
 __all__ = ["Conversation", "Prompt", "is_message_list", "to_conversation"]
 
@@ -65,9 +71,14 @@ class Conversation:
         return self.add(Message.system(text))
 
     @_opens_or_appends
-    def user(self, text: str) -> Conversation:
-        """Append a user message; on the class: begin with one."""
-        return self.add(Message.user(text))
+    def user(
+        self,
+        text: str | None = None,
+        image: Image | MediaData | None = None,
+        file: File | MediaData | None = None,
+    ) -> Conversation:
+        """Append a user message of this text, then the image, then the file; on the class: begin with one."""
+        return self.add(Message.user(text, image, file))
 
     @_opens_or_appends
     def ai(self, text: str) -> Conversation:
@@ -114,33 +125,183 @@ class Conversation:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 in hex of everything the messages say: equal for equal messages, on every machine and version."""
-        written = [log_dialect.dump_message(message) for message in self.messages]
+        """SHA-256 in hex of everything the messages say: equal for equal messages, on every machine and version.
+
+        Images and files stand in it with the hash of their content.
+
+        Raises:
+            ConfigError: an image or a file cannot be read.
+        """
+        written = [log_dialect.dump_message(message, media="fingerprint") for message in self.messages]
         return hashlib.sha256(json.dumps(written, sort_keys=True, separators=(",", ":")).encode("ascii")).hexdigest()
 
-    def count_tokens(self, max_new_tokens: int = 0, img_tokens: int = 85) -> int:
-        """Estimated input tokens, plus `max_new_tokens` for the answer. An image counts as `img_tokens`."""
-        return tokens.estimate_message_tokens(self.messages, img_tokens=img_tokens) + max_new_tokens
+    def count_tokens(self, max_new_tokens: int = 0, img_tokens: int = 85, *, media_rule: str = "openai") -> int:
+        """Input tokens, plus `max_new_tokens` for the answer.
+
+        Texts are counted with tiktoken's o200k_base where its data is on this machine already (`tokenizer` says
+        where it is looked for; nothing is downloaded) and estimated otherwise, as `estimate_tokens` does. Images and
+        documents count by the rule of an API: "openai", "anthropic" or "gemini". An image whose size is not known
+        (at a URL) counts as `img_tokens`.
+        """
+        from deluge_sync.prompt import tokenizer  # what it needs is not needed to send prompts
+
+        counter = tokenizer.text_counter() or estimate_text_tokens
+        return max_new_tokens + count_message_tokens(
+            self.messages, count_text=counter, img_tokens=img_tokens, media_rule=media_rule
+        )
+
+    def estimate_tokens(self, max_new_tokens: int = 0, img_tokens: int = 85, *, media_rule: str = "openai") -> int:
+        """What `count_tokens` gives, always estimated: fast enough for every request. `tokens` says how well."""
+        return max_new_tokens + count_message_tokens(self.messages, img_tokens=img_tokens, media_rule=media_rule)
 
     def to_openai(self) -> list[dict[str, Any]]:
         """The messages of an OpenAI chat completion request; `dialects.openai_chat` says how they are written."""
         return openai_chat.dump_messages(self.messages)
 
     @classmethod
-    def from_openai_chat(cls, messages: Iterable[Mapping[str, Any]]) -> Conversation:
+    def from_openai_chat(
+        cls, messages: Iterable[Mapping[str, Any]], *, allow_local_files: bool = False
+    ) -> Conversation:
         """The conversation of an OpenAI chat completion request. Only data: nothing is read or fetched.
+
+        With `allow_local_files` the URL of an image and the data of a file may be a path on this machine: for
+        messages that you wrote, never for those of others.
 
         Raises:
             ConfigError: a message is not of that form; the text names it by its place, from 0.
         """
-        return cls(openai_chat.load_messages(messages))
+        return cls(openai_chat.load_messages(messages, allow_local_files=allow_local_files))
 
-    def to_log(self) -> dict[str, Any]:
-        """The whole conversation as JSON-ready values for storage: versioned and without loss."""
+    def to_openai_responses(self) -> list[dict[str, Any]]:
+        """The `input` of an OpenAI Responses request; `dialects.openai_responses` says how it is written."""
+        from deluge_sync.prompt.dialects import openai_responses  # of the formats only the usual one is always loaded
+
+        return openai_responses.dump_messages(self.messages)
+
+    @classmethod
+    def from_openai_responses(
+        cls,
+        items: str | Iterable[Mapping[str, Any]],
+        *,
+        instructions: str | None = None,
+        allow_local_files: bool = False,
+    ) -> Conversation:
+        """The conversation of an OpenAI Responses request: its `input`, with its `instructions` as a system message.
+
+        The `output` of a response may follow among the items. Only data: nothing is fetched; `allow_local_files` is
+        that of `from_openai_chat`.
+
+        Raises:
+            ConfigError: an item is not of that form; the text names it by its place, from 0.
+        """
+        from deluge_sync.prompt.dialects import openai_responses_load
+
+        first = [Message.system(instructions)] if instructions is not None else []
+        return cls(first + openai_responses_load.load_items(items, allow_local_files=allow_local_files))
+
+    def to_anthropic(
+        self, cache_pattern: str | None = None
+    ) -> tuple[str | list[dict[str, Any]] | None, list[dict[str, Any]]]:
+        """`system` (None without one) and `messages` of an Anthropic request.
+
+        `dialects.anthropic` says how they are written. cache_pattern: what the provider shall cache, one of
+        `dialects.anthropic_cache.CACHE_PATTERNS`. What it says of tools, and "automatic", concern the request around
+        the messages and change nothing here.
+
+        Raises:
+            ConfigError: an image or a file cannot be read or has no form there, or there is no such pattern.
+        """
+        from deluge_sync.prompt.dialects import anthropic, anthropic_cache  # of the formats, a program uses one or two
+
+        system, messages = anthropic.dump_messages(self.messages)
+        if cache_pattern is None:
+            return system, messages
+        marked = anthropic_cache.with_cache_marks({"system": system, "messages": messages}, cache_pattern)
+        return marked.get("system"), marked["messages"]
+
+    @classmethod
+    def from_anthropic(cls, messages: Iterable[Mapping[str, Any]], system: Any = None) -> Conversation:
+        """The conversation of an Anthropic request. Only data: nothing is read or fetched.
+
+        Raises:
+            ConfigError: a message is not of that form; the text names it by its place, from 0.
+        """
+        from deluge_sync.prompt.dialects import anthropic
+
+        return cls(anthropic.load_messages(messages, system))
+
+    def to_gemini(self) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+        """The `systemInstruction` (None without one) and the `contents` of a Gemini request.
+
+        `dialects.gemini` says how they are written.
+
+        Raises:
+            ConfigError: an image or a file cannot be read, or a tool result answers no call of the conversation.
+        """
+        from deluge_sync.prompt.dialects import gemini  # of the formats, a program uses one or two
+
+        return gemini.dump_system(self.messages), gemini.dump_contents(self.messages)
+
+    @classmethod
+    def from_gemini(
+        cls, contents: Iterable[Mapping[str, Any]], system_instruction: Mapping[str, Any] | str | None = None
+    ) -> Conversation:
+        """The conversation of a Gemini request. Only data: nothing is read or fetched.
+
+        Raises:
+            ConfigError: a content is not of that form; the text names it by its place, from 0.
+        """
+        from deluge_sync.prompt.dialects import gemini  # of the formats, a program uses one or two
+
+        return cls(gemini.load_system(system_instruction) + gemini.load_contents(contents))
+
+    def to_mistral(self) -> list[dict[str, Any]]:
+        """The messages of a Mistral chat completion request; `dialects.mistral` says how they are written.
+
+        Raises:
+            ConfigError: an image or a file cannot be read, or stands in a system message.
+        """
+        from deluge_sync.prompt.dialects import mistral  # of the formats, a program uses one or two
+
+        return mistral.dump_messages(self.messages)
+
+    @classmethod
+    def from_mistral(cls, messages: Iterable[Mapping[str, Any]], *, allow_local_files: bool = False) -> Conversation:
+        """The conversation of a Mistral chat completion request. Only data: nothing is read or fetched.
+
+        `allow_local_files` is that of `from_openai_chat`.
+
+        Raises:
+            ConfigError: a message is not of that form; the text names it by its place, from 0.
+        """
+        from deluge_sync.prompt.dialects import mistral  # of the formats, a program uses one or two
+
+        return cls(mistral.load_messages(messages, allow_local_files=allow_local_files))
+
+    def to_bedrock(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """`system` (empty without one) and `messages` of a Bedrock Converse request, as its JSON has them.
+
+        `dialects.bedrock` says how they are written. Bytes are base64 there; boto3 takes the bytes themselves.
+
+        Raises:
+            ConfigError: an image or a file cannot be read, is not here, or has no form there.
+        """
+        from deluge_sync.prompt.dialects import bedrock  # of the formats, a program uses one or two
+
+        return bedrock.dump_messages(self.messages)
+
+    def to_log(self, *, media: Literal["content", "placeholder"] = "content") -> dict[str, Any]:
+        """The whole conversation as JSON-ready values for storage: versioned and without loss.
+
+        With `media="placeholder"` images and files are just named: small, but they cannot be sent again.
+
+        Raises:
+            ConfigError: an image or a file cannot be read (never with "placeholder").
+        """
         return {
             "version": log_dialect.VERSION,
             "model_used": self.model_used,
-            "messages": [log_dialect.dump_message(message) for message in self.messages],
+            "messages": [log_dialect.dump_message(message, media=media) for message in self.messages],
         }
 
     @classmethod

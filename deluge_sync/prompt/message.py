@@ -1,25 +1,33 @@
 """One message of a conversation: a role and its parts, in order.
 
-Built by users and by the adapters, written for a provider by a dialect. Reads no file and fetches no URL.
+Built by users and by the adapters, written for a provider by a dialect. Reads no file and fetches no URL: an image or a
+file is read when a request is built. Only `with_remote_file` speaks to a provider.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, get_args
 
 from deluge_sync.errors import ConfigError
-from deluge_sync.prompt.parts import Part, ProviderPart, Refusal, Text, Thinking, ToolCall, ToolResult
+from deluge_sync.prompt.parts import File, Image, Part, ProviderPart, Refusal, Text, Thinking, ToolCall, ToolResult
+
+if TYPE_CHECKING:
+    from deluge_sync._secret import Secret
+    from deluge_sync.prompt.image import Detail
+    from deluge_sync.prompt.source import MediaData
 
 __all__ = ["ROLES", "Message", "Role"]
 
 Role = Literal["system", "user", "assistant", "tool"]
 ROLES: Final[tuple[str, ...]] = get_args(Role)
 
-# Which roles may say what. A tool result in a user message is how some formats write it.
+# Which roles may say what. A tool result in a user message is how some formats write it; models draw images.
 _SPEAKERS: Final[dict[type, frozenset[str]]] = {
     Text: frozenset(ROLES),
+    Image: frozenset(ROLES),
+    File: frozenset(ROLES),
     ProviderPart: frozenset(ROLES),
     ToolCall: frozenset({"assistant"}),
     Thinking: frozenset({"assistant"}),
@@ -27,7 +35,7 @@ _SPEAKERS: Final[dict[type, frozenset[str]]] = {
     ToolResult: frozenset({"tool", "user"}),
 }
 
-P = TypeVar("P", Text, ToolCall, ToolResult, Thinking, Refusal, ProviderPart)
+P = TypeVar("P", Text, Image, File, ToolCall, ToolResult, Thinking, Refusal, ProviderPart)
 
 
 @dataclass(slots=True)
@@ -61,8 +69,14 @@ class Message:
         return cls("system", _parts_of(text))
 
     @classmethod
-    def user(cls, text: str | None = None) -> Self:
-        return cls("user", _parts_of(text))
+    def user(
+        cls, text: str | None = None, image: Image | MediaData | None = None, file: File | MediaData | None = None
+    ) -> Self:
+        """A user message of this text, then the image, then the file; each may be left out."""
+        message = cls("user", _parts_of(text))
+        if image is not None:
+            message.with_image(image)
+        return message if file is None else message.with_file(file)
 
     @classmethod
     def ai(cls, text: str | None = None) -> Self:
@@ -78,6 +92,48 @@ class Message:
         """Append a text."""
         return self.with_part(_text(text))
 
+    def with_image(self, data: Image | MediaData, detail: Detail = "auto", max_size: int | None = None) -> Self:
+        """Append an image: an `Image`, or what one is made of (a path, an http(s) URL, bytes, a buffer, base64).
+
+        Its longest side is made at most `max_size` pixels. A file is read later, when a request is built.
+        """
+        return self.with_part(Image.of(data, detail=detail, max_size=max_size))
+
+    def with_file(self, data: File | MediaData, media_type: str | None = None, filename: str | None = None) -> Self:
+        """Append a file: a `File`, or what one is made of (a path, an http(s) URL, bytes, a buffer, base64)."""
+        return self.with_part(File.of(data, media_type=media_type, filename=filename))
+
+    async def with_remote_file(
+        self,
+        data: Image | File | MediaData,
+        provider: str = "openai",
+        media_type: str | None = None,
+        filename: str | None = None,
+        *,
+        api_key: str | Secret | None = None,
+        base_url: str | None = None,
+    ) -> Self:
+        """`with_remote_file_sync`, awaited: `await message.with_remote_file("report.pdf", "gemini")`."""
+        media = data if isinstance(data, Image) else File.of(data, media_type=media_type, filename=filename)
+        return self.with_part(await media.as_remote(provider, api_key=api_key, base_url=base_url))
+
+    def with_remote_file_sync(
+        self,
+        data: Image | File | MediaData,
+        provider: str = "openai",
+        media_type: str | None = None,
+        filename: str | None = None,
+        *,
+        api_key: str | Secret | None = None,
+        base_url: str | None = None,
+    ) -> Self:
+        """Upload a file to a provider, unless this process has done so, and append it by its id; so with an `Image`.
+
+        Raises: as `File.as_remote_sync`; nothing is appended then.
+        """
+        media = data if isinstance(data, Image) else File.of(data, media_type=media_type, filename=filename)
+        return self.with_part(media.as_remote_sync(provider, api_key=api_key, base_url=base_url))
+
     def with_tool_call(self, id: str, name: str, arguments: Mapping[str, Any]) -> Self:  # noqa: A002  (the public name)
         """Append a tool call (assistant only)."""
         return self.with_part(ToolCall(id, name, arguments))
@@ -92,6 +148,10 @@ class Message:
 
     add_part = with_part
     add_text = with_text
+    add_image = with_image
+    add_file = with_file
+    add_remote_file = with_remote_file
+    add_remote_file_sync = with_remote_file_sync
     add_tool_call = with_tool_call
     add_tool_result = with_tool_result
     add_thinking = with_thinking
@@ -105,6 +165,16 @@ class Message:
     def completion(self) -> str | None:
         """The first text, or None."""
         return next((part.text for part in self.parts if isinstance(part, Text)), None)
+
+    @property
+    def images(self) -> list[Image]:
+        """In their order; those inside tool results are not among them."""
+        return self._of(Image)
+
+    @property
+    def files(self) -> list[File]:
+        """In their order; those inside tool results are not among them."""
+        return self._of(File)
 
     @property
     def tool_calls(self) -> list[ToolCall]:

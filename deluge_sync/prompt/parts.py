@@ -1,7 +1,8 @@
 """What a message is made of: small frozen values, each one kind of content, none of them tied to a wire format.
 
-They read no file and fetch no URL. A dict inside a part is not to be changed after the part was made; a dialect
-hands out copies. `Message` holds the parts, the dialects write them for a provider.
+They fetch no URL, and only an `Image` or a `File` reads a file: when it is asked for its content. A dict inside a part
+is not to be changed after the part was made; a dialect hands out copies. `Message` holds the parts, the dialects write
+them for a provider.
 """
 
 from __future__ import annotations
@@ -12,8 +13,22 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn, TypeAlias
 
 from deluge_sync.errors import ConfigError
+from deluge_sync.prompt.file import File
+from deluge_sync.prompt.image import Image
 
-__all__ = ["Part", "ProviderPart", "Refusal", "Text", "Thinking", "ToolCall", "ToolResult", "compact_json", "copy_json"]
+__all__ = [
+    "File",
+    "Image",
+    "Part",
+    "ProviderPart",
+    "Refusal",
+    "Text",
+    "Thinking",
+    "ToolCall",
+    "ToolResult",
+    "compact_json",
+    "copy_json",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +41,13 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The model's words for why it does not answer. Kept apart from text, so that no one takes it for an answer."""
+    """The model's words for why it does not answer. Kept apart from text, so that no one takes it for an answer.
+
+    `extra` has what a wire format says beside it, by dialect.
+    """
 
     text: str
+    extra: Mapping[str, Any] | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +78,30 @@ class ToolCall:
     """The model asks for a tool. `arguments` is `{}` where it wrote no JSON object; what it wrote is never lost.
 
     `raw_arguments` is the text as the model wrote it, and None where that is just what `arguments` gives when written
-    compactly. It goes back to the provider character by character, which its prompt cache needs.
+    compactly. It goes back to the provider character by character, which its prompt cache needs. `extra` has what a
+    wire format says beside it, by dialect (Gemini's thought signature).
     """
 
     id: str
     name: str
     arguments: Mapping[str, Any] = field(hash=False)
     raw_arguments: str | None = None
+    extra: Mapping[str, Any] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.arguments, Mapping):
             raise ConfigError(f"the arguments of tool call {self.name!r} are no dict: {self.arguments!r}")
 
     @classmethod
-    def from_text(cls, call_id: str, name: str, raw_arguments: str) -> ToolCall:
+    def from_text(cls, call_id: str, name: str, raw_arguments: str, extra: Mapping[str, Any] | None = None) -> ToolCall:
         """The call with its arguments as the model wrote them. An empty text means no arguments."""
         if not raw_arguments.strip():
-            return cls(call_id, name, {})
+            return cls(call_id, name, {}, None, extra)
         arguments = _parse_object(raw_arguments)
         if arguments is None:
-            return cls(call_id, name, {}, raw_arguments)
-        return cls(call_id, name, arguments, raw_arguments if compact_json(arguments) != raw_arguments else None)
+            return cls(call_id, name, {}, raw_arguments, extra)
+        raw = raw_arguments if compact_json(arguments) != raw_arguments else None
+        return cls(call_id, name, arguments, raw, extra)
 
     @property
     def arguments_text(self) -> str:
@@ -96,11 +118,15 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool gave back: text, or a row of parts (text, later images). `is_error`: the tool failed."""
+    """What a tool gave back: text, or a row of parts (text, images, files). `is_error`: the tool failed.
+
+    `extra` has what a wire format says beside it, by dialect (Anthropic's `cache_control`).
+    """
 
     tool_call_id: str
     result: str | Sequence[Part]
     is_error: bool = False
+    extra: Mapping[str, Any] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.result, str):
@@ -109,6 +135,8 @@ class ToolResult:
     @classmethod
     def of(cls, tool_call_id: str, value: Any, *, is_error: bool = False) -> ToolResult:
         """A result from any value: text and parts as they are, everything else as JSON text."""
+        if isinstance(value, Image | File | Text):
+            value = [value]
         if isinstance(value, str) or _is_parts(value):
             return cls(tool_call_id, value, is_error)
         return cls(tool_call_id, compact_json(value, what=f"the result of tool call {tool_call_id!r}"), is_error)
@@ -120,8 +148,13 @@ class ToolResult:
             return self.result
         return "".join(part.text for part in self.result if isinstance(part, Text))
 
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The result as parts: a text is one `Text`."""
+        return (Text(self.result),) if isinstance(self.result, str) else tuple(self.result)
 
-Part: TypeAlias = Text | ToolCall | ToolResult | Thinking | Refusal | ProviderPart
+
+Part: TypeAlias = Text | Image | File | ToolCall | ToolResult | Thinking | Refusal | ProviderPart
 
 
 def compact_json(value: Any, *, what: str = "the value") -> str:
@@ -155,7 +188,7 @@ def _is_parts(value: object) -> bool:
     return isinstance(value, list | tuple) and bool(value) and all(isinstance(item, _PART_TYPES) for item in value)
 
 
-_PART_TYPES = (Text, ToolCall, ToolResult, Thinking, Refusal, ProviderPart)
+_PART_TYPES = (Text, Image, File, ToolCall, ToolResult, Thinking, Refusal, ProviderPart)
 
 
 def _parse_object(text: str) -> dict[str, Any] | None:

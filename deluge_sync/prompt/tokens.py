@@ -1,4 +1,4 @@
-"""How many tokens a prompt will have, estimated without a tokenizer: for limits and budgets before a request is sent.
+"""How many tokens a text will have, estimated without a tokenizer: for limits and budgets before a request is sent.
 
 Every byte is turned into the letter of its class (`a` small letter, `A` capital, `0` digit, `.` sign, and one letter
 per script, told by the first byte of a UTF-8 character), and a weighted sum of how often some short runs of classes
@@ -17,29 +17,14 @@ edges base64, hex, emoji and long runs. Estimate over truth, all pieces of a kin
 
 Seven texts that the fit never saw are in the tests: the worst are Chinese at 1.14 and JSON at 1.11.
 It is no count: a page of one repeated character can be off by half. Other vendors' tokenizers cut differently.
-`Conversation.count_tokens` and the limiter's forecast call it.
+`message_tokens` calls it, for `Conversation.count_tokens` and for the limiter's forecast.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
-from deluge_sync.prompt.parts import ProviderPart, Refusal, Text, Thinking, ToolCall, ToolResult
-
-if TYPE_CHECKING:
-    from deluge_sync.prompt.message import Message
-    from deluge_sync.prompt.parts import Part
-
-__all__ = ["estimate_json_tokens", "estimate_message_tokens", "estimate_text_tokens"]
-
-# What the chat format adds: Source: OpenAI's cookbook, "How to count tokens with tiktoken" (3 a message and its role,
-# 3 to open the answer, 1 for a name).
-_PER_PROMPT: Final = 3
-_PER_MESSAGE: Final = 4
-_PER_NAME: Final = 1
-_PER_CALL: Final = 8  # the id is not tokenized as text; brackets and field names are
-_CHARACTERS_PER_MEDIA_TOKEN: Final = 100  # base64 of sound and documents, until their length and pages are known
+__all__ = ["estimate_text_tokens"]
 
 _PER_CHARACTER: Final = 0.232
 _ASCII_WEIGHTS: Final = (
@@ -121,53 +106,3 @@ def estimate_text_tokens(text: str) -> int:
     if len(classes) < len(encoded):
         estimate += sum([weight * count(run) for run, weight in _SCRIPT_WEIGHTS])
     return min(max(round(estimate), 1), len(encoded))
-
-
-def estimate_message_tokens(messages: Iterable[Message], *, img_tokens: int = 85) -> int:
-    """About how many input tokens the messages are, with what the chat format adds. An image is `img_tokens`."""
-    return _PER_PROMPT + sum(_message_tokens(message, img_tokens) for message in messages)
-
-
-def _message_tokens(message: Message, img_tokens: int) -> int:
-    name = _PER_NAME + estimate_text_tokens(message.name) if message.name else 0
-    return _PER_MESSAGE + name + sum(_part_tokens(part, img_tokens) for part in message.parts)
-
-
-def _part_tokens(part: Part, img_tokens: int) -> int:
-    match part:
-        case Text(text=text) | Refusal(text=text):
-            return estimate_text_tokens(text)
-        case ToolCall():
-            return _PER_CALL + estimate_text_tokens(part.name) + estimate_text_tokens(part.arguments_text)
-        case ToolResult():
-            parts = (Text(part.result),) if isinstance(part.result, str) else part.result
-            return _PER_CALL + sum(_part_tokens(item, img_tokens) for item in parts)
-        case Thinking(origin=None):
-            return 0  # no format is sent it
-        case Thinking():
-            return estimate_text_tokens(part.content)
-        case ProviderPart():
-            return _provider_part_tokens(part.data, img_tokens)
-
-
-def _provider_part_tokens(data: Mapping[str, Any], img_tokens: int) -> int:
-    kind = str(data.get("type"))
-    if "image" in kind:
-        return img_tokens
-    if "audio" in kind or "file" in kind:
-        return sum(len(text) for text in _texts(data)) // _CHARACTERS_PER_MEDIA_TOKEN
-    return estimate_json_tokens(data)
-
-
-def estimate_json_tokens(value: Any) -> int:
-    """About how many tokens a JSON value has: its texts and keys, and two for the signs around each."""
-    return sum(estimate_text_tokens(text) + 2 for text in _texts(value))
-
-
-def _texts(value: Any) -> list[str]:
-    """Every key and value of a JSON value as text, in its order."""
-    if isinstance(value, Mapping):
-        return [text for key, item in value.items() for text in (str(key), *_texts(item))]
-    if isinstance(value, list | tuple):
-        return [text for item in value for text in _texts(item)]
-    return [str(value)]

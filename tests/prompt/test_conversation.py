@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deluge_sync.errors import ConfigError
-from deluge_sync.prompt import Conversation, Message, Text, ToolResult, is_message_list, to_conversation
+from deluge_sync.prompt import (
+    Conversation,
+    File,
+    Image,
+    Message,
+    ProviderPart,
+    Text,
+    ToolResult,
+    is_message_list,
+    to_conversation,
+)
+from deluge_sync.prompt.dialects import log as log_dialect
 
 
 @dataclass
@@ -211,3 +223,59 @@ def test_everything_that_is_sent_is_counted() -> None:
     assert called > 160
     assert result > 320
     assert Conversation([Message.ai().with_thinking(page)]).count_tokens() < 10  # it is not sent
+
+
+def test_user_takes_an_image_and_a_file() -> None:
+    conversation = Conversation.user("Hi", image="a.png").user(file=File("b.pdf"))
+    assert conversation.messages == [Message.user("Hi", image="a.png"), Message.user(file="b.pdf")]
+
+
+def test_a_local_file_is_stored_by_its_content_and_comes_back_as_content(tmp_path: Path) -> None:
+    (tmp_path / "a.gif").write_bytes(b"GIF89a")
+    (tmp_path / "b.csv").write_bytes(b"a,b")
+    conversation = Conversation.user("Hi", image=tmp_path / "a.gif", file=tmp_path / "b.csv")
+    stored = json.dumps(conversation.to_log())
+    assert str(tmp_path) not in stored
+    again = Conversation.from_log(json.loads(stored))
+    assert again[0].parts[1:] == [Image(b"GIF89a"), File(b"a,b", media_type="text/csv", filename="b.csv")]
+    assert again.fingerprint == conversation.fingerprint
+
+
+def test_what_is_made_smaller_is_stored_as_it_came() -> None:
+    conversation = Conversation([Message.user().with_image(b"GIF89a" + bytes(20), max_size=10)])
+    assert Conversation.from_log(conversation.to_log()) == conversation
+
+
+def test_no_stored_path_is_read() -> None:
+    for part in (
+        {"type": "image", "url": "/etc/hostname"},
+        {"type": "file", "url": "/etc/hostname"},
+        {"type": "image", "path": "/etc/hostname"},
+        {"type": "image", "base64": "/etc/hostname"},
+    ):
+        with pytest.raises(ConfigError):
+            Conversation.from_log({"version": 1, "messages": [{"role": "user", "parts": [part]}]})
+
+
+def test_media_can_be_stored_as_a_note_that_no_one_is_sent() -> None:
+    conversation = Conversation.user("Hi", image="/nowhere/a.png").with_tool_result("1", [File(b"%PDF-1")])
+    stored = conversation.to_log(media="placeholder")
+    again = Conversation.from_log(json.loads(json.dumps(stored)))
+    assert [part.data for part in again[0].parts[1:] if isinstance(part, ProviderPart)] == [
+        {"type": "image", "was": "image '/nowhere/a.png'"}
+    ]
+    assert again.to_log() == again.to_log(media="placeholder") == stored
+    assert again.to_openai() == [
+        {"role": "user", "content": "Hi"},
+        {"role": "tool", "tool_call_id": "1", "content": ""},
+    ]
+    with pytest.raises(ConfigError, match="cannot be read"):
+        conversation.to_log()
+
+
+def test_the_fingerprint_hashes_an_image_once_and_writes_no_base64(monkeypatch: pytest.MonkeyPatch) -> None:
+    conversation = Conversation.user("Hi", image=b"GIF89a" + bytes(5_000_000))
+    first = conversation.fingerprint
+    monkeypatch.setattr(Image, "_hash", lambda _: pytest.fail("hashed again"))
+    monkeypatch.setattr(log_dialect, "b64encode", lambda _: pytest.fail("written as base64"))
+    assert conversation.fingerprint == first

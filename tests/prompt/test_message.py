@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from deluge_sync.errors import ConfigError
-from deluge_sync.prompt import Message, Part, ProviderPart, Refusal, Text, Thinking, ToolCall, ToolResult
+from deluge_sync.prompt import File, Image, Message, Part, ProviderPart, Refusal, Text, Thinking, ToolCall, ToolResult
 
 
 def test_with_methods_change_the_message_and_return_it() -> None:
@@ -85,3 +85,27 @@ def test_the_given_list_is_not_kept() -> None:
     message = Message("user", parts)
     parts.append(ProviderPart("d", {}))
     assert message.parts == [Text("a")]
+
+
+def test_images_and_files_are_parts_in_their_order() -> None:
+    message = Message.user("Compare.").with_image("a.png", "low", 500).with_file(b"a,b", "text/csv", "x.csv")
+    message.add_image(Image("b.png"), max_size=9).add_file(File("c.pdf"))
+    assert message.images == [Image("a.png", detail="low", max_size=500), Image("b.png", max_size=9)]
+    assert message.files == [File(b"a,b", media_type="text/csv", filename="x.csv"), File("c.pdf")]
+    assert [type(part) for part in message.parts] == [Text, Image, File, Image, File]
+    assert message.text == "Compare."
+
+
+def test_a_user_message_takes_one_image_and_one_file() -> None:
+    assert Message.user("Hi", image="a.png", file="b.pdf").parts == [Text("Hi"), Image("a.png"), File("b.pdf")]
+    assert Message.user(image=b"GIF89a").parts == [Image(b"GIF89a")]
+
+
+def test_a_tool_may_show_images_and_every_role_may_hold_them() -> None:
+    image = Image(b"GIF89a")
+    assert Message("tool").with_tool_result("1", [Text("a"), image]).tool_results[0].parts == (Text("a"), image)
+    assert Message("tool").with_tool_result("1", image).tool_results[0].parts == (image,)
+    assert Message("tool").with_tool_result("1", "a").tool_results[0].parts == (Text("a"),)
+    assert Message("tool").with_tool_result("1", [image]).images == []
+    for role in ("system", "user", "assistant", "tool"):
+        assert Message(role, [image]).images == [image]

@@ -2,10 +2,14 @@
 
 Writing: a single text is a plain string; a message that only calls tools has no content; every system message stays
 in its place; one message per tool result. What the format cannot say (thinking, another format's parts, that a tool
-failed) is left out with a DEBUG line and never becomes visible text.
+failed, a picture the model drew) is left out with a DEBUG line and never becomes visible text.
+
+A tool's answer is text only here. The images and files of tool results go into a user message of their own after the
+last of the results, in the results' order, so that the model sees them: nothing says which result each is from.
 
 Reading keeps everything the format says, the fields we have no type for included: unknown content parts and tool
-calls as `ProviderPart`, unknown fields in `extra`. What comes from outside is only data: nothing is read or fetched.
+calls as `ProviderPart`, unknown fields in `extra`. What comes from outside is only data: nothing is fetched, and a
+local file is read only where `allow_local_files` says so.
 
 Source: OpenAI's OpenAPI document of 2026-08, `ChatCompletionRequest*Message`.
 """
@@ -17,12 +21,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
 from deluge_sync.errors import ConfigError
+from deluge_sync.prompt.dialects.openai_chat_media import DIALECT, dump_file, dump_image, load_media
 from deluge_sync.prompt.message import Message, Role
-from deluge_sync.prompt.parts import Part, ProviderPart, Refusal, Text, Thinking, ToolCall, ToolResult, copy_json
+from deluge_sync.prompt.parts import (
+    File,
+    Image,
+    Part,
+    ProviderPart,
+    Refusal,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    copy_json,
+)
 
-__all__ = ["DIALECT", "dump_messages", "load_messages"]
+__all__ = ["DIALECT", "dump_file", "dump_image", "dump_messages", "load_messages"]
 
-DIALECT: Final = "openai-chat"
 log = logging.getLogger(__name__)
 
 _ROLES: Final[dict[str, Role]] = {
@@ -42,24 +57,31 @@ def dump_messages(messages: Iterable[Message]) -> list[dict[str, Any]]:
     """The messages as plain dicts, which share nothing with them. A message with n tool results becomes n.
 
     Raises:
-        ConfigError: the arguments of a tool call hold something that JSON has no form for.
+        ConfigError: an image or a file cannot be read or has no form here, or the arguments of a tool call hold
+            something that JSON has no form for.
     """
-    return [written for message in messages for written in _dump_message(message)]
+    written: list[dict[str, Any]] = []
+    shown: list[Part] = []  # by tool results; said once the last result in a row is written
+    for message in messages:
+        for result in message.tool_results:
+            written.append(_dump_result(message, result))
+            shown += [part for part in result.parts if isinstance(part, Image | File)]
+        spoken = [part for part in message.parts if not isinstance(part, ToolResult)]
+        if spoken or (message.role != "tool" and not message.tool_results):
+            written += [*_dump_shown(shown), _dump_spoken(message, spoken)]
+            shown = []
+    return written + _dump_shown(shown)
 
 
-def _dump_message(message: Message) -> list[dict[str, Any]]:
-    written = [_dump_result(message, part) for part in message.tool_results]
-    spoken = [part for part in message.parts if not isinstance(part, ToolResult)]
-    if spoken or (message.role != "tool" and not written):
-        written.append(_dump_spoken(message, spoken))
-    return written
+def _dump_shown(parts: list[Part]) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": _dump_content("user", parts)}] if parts else []
 
 
 def _dump_result(message: Message, result: ToolResult) -> dict[str, Any]:
     if result.is_error:
         _left_out("that a tool failed")
-    parts = [Text(result.result)] if isinstance(result.result, str) else result.result
-    written = {"role": "tool", "tool_call_id": result.tool_call_id, "content": _dump_content(parts)}
+    parts = [part for part in result.parts if not isinstance(part, Image | File)]
+    written = {"role": "tool", "tool_call_id": result.tool_call_id, "content": _dump_content("tool", parts)}
     return written | _own_fields(message) if message.role == "tool" else written
 
 
@@ -68,7 +90,7 @@ def _dump_spoken(message: Message, parts: Sequence[Part]) -> dict[str, Any]:
     role = message.role if message.role != "tool" else "user"
     calls = [call for part in parts if (call := _dump_call(part)) is not None]
     content, refusal = _split_refusal([part for part in parts if not _is_call(part)])
-    written: dict[str, Any] = {"role": role, "content": _dump_content(content)}
+    written: dict[str, Any] = {"role": role, "content": _dump_content(role, content)}
     if not written["content"] and (calls or refusal is not None):
         written["content"] = None
     if refusal is not None:
@@ -105,13 +127,13 @@ def _dump_call(part: Part) -> dict[str, Any] | None:
             "id": part.id,
             "type": "function",
             "function": {"name": part.name, "arguments": part.arguments_text},
-        }
+        } | _own(part.extra)
     return _dump_foreign(part) if isinstance(part, ProviderPart) and part.place == "tool_calls" else None
 
 
-def _dump_content(parts: Sequence[Part]) -> str | list[dict[str, Any]]:
+def _dump_content(role: Role, parts: Sequence[Part]) -> str | list[dict[str, Any]]:
     """A plain string for a single text and for nothing at all (an empty list is refused by the provider)."""
-    written = [item for part in parts if (item := _dump_part(part)) is not None]
+    written = [item for part in parts if (item := _dump_part(role, part)) is not None]
     if not written:
         return ""
     if len(written) == 1 and written[0].keys() == {"type", "text"}:
@@ -119,8 +141,15 @@ def _dump_content(parts: Sequence[Part]) -> str | list[dict[str, Any]]:
     return written
 
 
-def _dump_part(part: Part) -> dict[str, Any] | None:
+def _dump_part(role: Role, part: Part) -> dict[str, Any] | None:
     match part:
+        case Image() | File() if role == "assistant":
+            _left_out(f"what the model itself drew or wrote: {part}")
+            return None
+        case Image():
+            return dump_image(part)
+        case File():
+            return dump_file(part)
         case Text():
             return {"type": "text", "text": part.text} | _own(part.extra)
         case Refusal():
@@ -146,15 +175,17 @@ def _left_out(what: str) -> None:
 # --- reading
 
 
-def load_messages(messages: Iterable[Mapping[str, Any]]) -> list[Message]:
+def load_messages(messages: Iterable[Mapping[str, Any]], *, allow_local_files: bool = False) -> list[Message]:
     """The messages of a chat completion request. Tool results in a row come back as one message.
+
+    With `allow_local_files` the URL of an image and the data of a file may be a local path.
 
     Raises:
         ConfigError: a message is not of this form; the text names it by its place, from 0, and says what is wrong.
     """
     loaded: list[Message] = []
     for index, given in enumerate(messages):
-        message = _load_numbered(index, given)
+        message = _load_numbered(index, given, allow_local_files=allow_local_files)
         if loaded and _continues(loaded[-1], message):
             loaded[-1].parts.extend(message.parts)
         else:
@@ -162,9 +193,9 @@ def load_messages(messages: Iterable[Mapping[str, Any]]) -> list[Message]:
     return loaded
 
 
-def _load_numbered(index: int, given: Mapping[str, Any]) -> Message:
+def _load_numbered(index: int, given: Mapping[str, Any], *, allow_local_files: bool) -> Message:
     try:
-        return _load_message(given)
+        return _load_message(given, local_files=allow_local_files)
     except ConfigError as error:
         raise ConfigError(f"message {index}: {error}") from error
     except RecursionError:
@@ -175,11 +206,13 @@ def _continues(last: Message, message: Message) -> bool:
     return all(one.role == "tool" and one.name is None and one.extra is None for one in (last, message))
 
 
-def _load_message(given: Mapping[str, Any]) -> Message:
+def _load_message(given: Mapping[str, Any], *, local_files: bool) -> Message:
     if not isinstance(given, Mapping):
         raise ConfigError(f"not a dict with role and content: {given!r:.80}")
     role = _load_role(given.get("role"))
     parts: list[Part] = [_load_result(given)] if role == "tool" else _load_spoken(role, given)
+    if role in ("user", "system"):
+        parts = [load_media(part, local_files=local_files) for part in parts]
     name = given.get("name")
     return Message(role, parts, _string(name, "name") if name is not None else None, _load_extra(given))
 
@@ -250,7 +283,15 @@ def _load_call(given: object) -> Part:
         raise ConfigError(f"a tool call has no function: {given!r:.80}")
     name = _string(function.get("name"), "a tool call's name")
     call_id = _string(given.get("id"), f"the id of tool call {name!r}")
-    return ToolCall.from_text(call_id, name, _string(function.get("arguments"), f"the arguments of tool call {name!r}"))
+    arguments = _string(function.get("arguments"), f"the arguments of tool call {name!r}")
+    return ToolCall.from_text(call_id, name, arguments, _load_call_extra(given))
+
+
+def _load_call_extra(given: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a vendor says beside the call: Gemini's thought signature in `extra_content`."""
+    known = ("id", "type", "function", "index")
+    unknown = {key: copy_json(value) for key, value in given.items() if key not in known and value is not None}
+    return {DIALECT: unknown} if unknown else None
 
 
 def _load_result(given: Mapping[str, Any]) -> ToolResult:
