@@ -8,18 +8,29 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from deluge_sync.errors import ConfigError
 
-__all__ = ["API_SPECS", "ApiSpec", "MaxTokensField", "Model", "refuse_bad_url"]
+__all__ = [
+    "API_SPECS",
+    "TAKEN_TO_BE_ABLE",
+    "ApiSpec",
+    "MaxTokensField",
+    "Mode",
+    "Model",
+    "ReasoningControl",
+    "refuse_bad_url",
+]
 
 ApiSpec = Literal["openai", "openai-responses", "anthropic", "gemini", "mistral", "bedrock"]
 API_SPECS: Final[tuple[str, ...]] = get_args(ApiSpec)
 MaxTokensField = Literal["max_completion_tokens", "max_tokens"]
+Mode = Literal["chat", "embedding", "rerank"]
+ReasoningControl = Literal["effort", "budget"]
 _ENDPOINTS: Final = ("/chat/completions", "/responses", "/messages")
 
 
@@ -27,12 +38,24 @@ _ENDPOINTS: Final = ("/chat/completions", "/responses", "/messages")
 class Model:
     """One model of one vendor.
 
-    id: our name for it; name: the one the vendor is sent.
-    api_base: what comes before `/chat/completions`, `/responses`, `/messages` or `/models/{model}:generateContent`.
-    api_key_env_var: None where no key is needed. base_url_env_var: when set in the environment it replaces api_base.
-    *_cost: US dollars per million tokens; None is unknown, which is not the same as 0.
+    id: our name for it; name: the one the vendor is sent; mode: what it is asked for.
+    api_base: what comes before `/chat/completions`, `/responses`, `/messages` or `/models/{model}:generateContent`;
+        a `{region}` in it is filled in from the first of region_env_vars that is set. Empty where only the environment
+        can tell.
+    api_key_env_var: the variable to set; None where no key is needed. key_env_vars: all that may hold the key, the
+        first that is set wins; empty is `api_key_env_var` alone. key_is_optional: a request without key has another
+        proof, as Bedrock's signature. key_header: what carries the bare key; None is as the wire format has it.
+    base_url_env_var: when set in the environment it replaces api_base; base_url_env_path is put behind its value,
+        because the variables of some official packages end before the version. base_url_env_port: the variable may
+        hold a bare host, as OLLAMA_HOST does, and this is the port it means.
+    maker: who made the model, where a vendor serves those of several and some settings are told in each one's way.
+    *_cost: US dollars per million tokens; None is unknown, which is not the same as 0. Where there is
+        none for cached tokens (cached_input_cost, cache_write_cost) or for reasoning (reasoning_cost), the input's and
+        the output's holds.
     tier_costs: (input, output) where a service tier ("batch", "flex", "priority") has its own price.
-    supports_json: json_mode; supports_schema: answers held to a JSON schema.
+    supports_json: json_mode; supports_schema: answers held to a JSON schema; supports_files: PDF.
+    reasoning_control: how the depth of reasoning is told: a word ("effort") or a number of tokens ("budget"); None
+        where it cannot be told.
     accepts_sampling: False where temperature and top_p are refused, so they are left out of the request.
     context_tokens, max_output_tokens: None is unknown.
     refunds_unused: whether the token limit gets back what a request reserved and did not use.
@@ -48,12 +71,22 @@ class Model:
     provider: str
     api_base: str
     api_key_env_var: str | None = None
+    key_env_vars: tuple[str, ...] = ()
+    key_is_optional: bool = False
+    key_header: str | None = None
     base_url_env_var: str | None = None
+    base_url_env_path: str = ""
+    base_url_env_port: int | None = None
+    region_env_vars: tuple[str, ...] = ()
+    maker: str | None = None
     api_spec: ApiSpec = "openai"
+    mode: Mode = "chat"
     input_cost: float | None = None
     cached_input_cost: float | None = None
     cache_write_cost: float | None = None
+    cache_write_1h_cost: float | None = None
     output_cost: float | None = None
+    reasoning_cost: float | None = None
     tier_costs: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict, hash=False)
     supports_json: bool = False
     supports_schema: bool = False
@@ -63,6 +96,7 @@ class Model:
     supports_responses: bool = False
     supports_tools: bool = True
     reasoning_model: bool = False
+    reasoning_control: ReasoningControl | None = None
     accepts_sampling: bool = True
     context_tokens: int | None = None
     max_output_tokens: int | None = None
@@ -71,7 +105,8 @@ class Model:
     deprecation_date: str | None = None
 
     def __post_init__(self) -> None:
-        for name, check in _CHECKS.items():
+        checks = _CHECKS if self.api_base or self.base_url_env_var is None else _CHECKS_WITHOUT_PLACE
+        for name, check in checks.items():
             problem = check(getattr(self, name))
             if problem is not None:
                 raise ConfigError(f"model {self.id!r}: {name}={_shown(getattr(self, name))}: {problem}")
@@ -84,19 +119,21 @@ class Model:
         Its prices are unknown, and it is taken to be able to do what the format can say: the endpoint knows better.
         """
         refuse_bad_url(f"model {name!r}: base_url", base_url)
-        return cls(
-            id=name,
-            name=name,
-            provider=urlsplit(base_url).netloc,
-            api_base=base_url,
-            api_key_env_var=api_key_env_var,
-            supports_json=True,
-            supports_schema=True,
-            supports_images=True,
-            supports_files=True,
-            supports_logprobs=True,
-            reasoning_model=True,
-        )
+        place = {"provider": urlsplit(base_url).netloc, "api_base": base_url, "api_key_env_var": api_key_env_var}
+        return cls(id=name, name=name, **place, **TAKEN_TO_BE_ABLE)  # type: ignore[arg-type]  # netloc is a str here
+
+
+# Of a model that nobody registered: what the format can say is sent, and the endpoint knows better.
+TAKEN_TO_BE_ABLE: Final[Mapping[str, Any]] = {
+    "supports_json": True,
+    "supports_schema": True,
+    "supports_images": True,
+    "supports_files": True,
+    "supports_logprobs": True,
+    "supports_responses": True,
+    "reasoning_model": True,
+    "reasoning_control": "effort",
+}
 
 
 def refuse_bad_url(source: str, url: object) -> None:
@@ -167,12 +204,24 @@ def _tokens_problem(value: object) -> str | None:
     return "it must be a number of tokens above 0, or None for unknown"
 
 
-def _spec_problem(value: object) -> str | None:
-    return None if value in API_SPECS else f"known are {', '.join(API_SPECS)}"
+def _one_of(*known: object) -> Callable[[object], str | None]:
+    return lambda value: None if value in known else f"known are {', '.join(map(str, known))}"
 
 
-def _field_problem(value: object) -> str | None:
-    return None if value in get_args(MaxTokensField) else f"known are {', '.join(get_args(MaxTokensField))}"
+def _path_problem(value: object) -> str | None:
+    if value == "" or (isinstance(value, str) and re.fullmatch(r"(/[\w.-]+)+", value)):
+        return None
+    return "it must be a path that begins with / and does not end with it, or empty"
+
+
+def _port_problem(value: object) -> str | None:
+    return None if value is None or value in range(1, 65_536) else "it must be a port, or None"
+
+
+def _names_problem(value: object) -> str | None:
+    if isinstance(value, tuple) and all(_text_problem(name) is None for name in value):
+        return None
+    return "it must be a tuple of names of environment variables"
 
 
 def _flag_problem(value: object) -> str | None:
@@ -185,11 +234,20 @@ _CHECKS: Final = {
     "provider": _text_problem,
     "api_base": _url_problem,
     "api_key_env_var": _optional_text_problem,
+    "key_env_vars": _names_problem,
+    "key_header": _optional_text_problem,
     "base_url_env_var": _optional_text_problem,
-    "api_spec": _spec_problem,
+    "base_url_env_path": _path_problem,
+    "region_env_vars": _names_problem,
+    "base_url_env_port": _port_problem,
+    "maker": _optional_text_problem,
+    "api_spec": _one_of(*API_SPECS),
+    "mode": _one_of(*get_args(Mode)),
     "tier_costs": _tiers_problem,
-    "max_tokens_field": _field_problem,
+    "reasoning_control": _one_of(*get_args(ReasoningControl), None),
+    "max_tokens_field": _one_of(*get_args(MaxTokensField)),
     **{cost.name: _cost_problem for cost in fields(Model) if cost.name.endswith("_cost")},
     **{flag.name: _flag_problem for flag in fields(Model) if flag.type == "bool"},
     **{count.name: _tokens_problem for count in fields(Model) if count.name.endswith("_tokens")},
 }
+_CHECKS_WITHOUT_PLACE: Final = {name: check for name, check in _CHECKS.items() if name != "api_base"}

@@ -38,6 +38,21 @@ def test_a_slash_at_the_end_of_the_base_is_taken_off() -> None:
         ("api_base", "https://acme.example/v1/chat/completions"),
         ("api_key_env_var", ""),
         ("api_spec", "soap"),
+        ("mode", "music"),
+        ("reasoning_control", "mood"),
+        ("key_env_vars", ["KEY"]),
+        ("key_env_vars", ("",)),
+        ("key_header", ""),
+        ("base_url_env_path", "v1"),
+        ("base_url_env_path", "/v1/"),
+        ("base_url_env_path", "/v1?x=1"),
+        ("base_url_env_port", 0),
+        ("base_url_env_port", "11434"),
+        ("region_env_vars", "AWS_REGION"),
+        ("maker", " "),
+        ("key_is_optional", 1),
+        ("reasoning_cost", -1),
+        ("cache_write_1h_cost", float("nan")),
         ("input_cost", -1),
         ("output_cost", float("nan")),
         ("cached_input_cost", float("inf")),
@@ -89,6 +104,12 @@ def test_a_plain_endpoint_needs_no_registration() -> None:
 def test_a_wrong_base_url_is_refused(base_url: Any) -> None:
     with pytest.raises(ConfigError, match="model 'm': base_url="):
         Model.for_base_url("m", base_url)
+
+
+def test_a_place_that_only_the_environment_knows_may_be_left_empty() -> None:
+    assert Model(**GOOD | {"api_base": "", "base_url_env_var": "ACME_URL"}).api_base == ""
+    with pytest.raises(ConfigError, match=r"api_base='ftp://acme\.example'"):
+        Model(**GOOD | {"api_base": "ftp://acme.example", "base_url_env_var": "ACME_URL"})
 
 
 def test_models_can_stand_in_sets() -> None:

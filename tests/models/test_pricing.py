@@ -17,7 +17,9 @@ MODEL = Model(
     input_cost=2.0,
     cached_input_cost=0.5,
     cache_write_cost=2.5,
+    cache_write_1h_cost=4.0,
     output_cost=8.0,
+    reasoning_cost=3.0,
     tier_costs={"flex": (1.0, 4.0), "priority": (3.5, 14.0), "batch": (1.0, None)},
 )
 
@@ -30,6 +32,12 @@ MODEL = Model(
         (Usage(0, 0, cache_read_tokens=1_000_000), 0.5),
         (Usage(0, 0, cache_write_tokens=1_000_000), 2.5),
         (Usage(1000, 500, 2000, 400), 0.008),  # (2,000 + 4,000 + 1,000 + 1,000) / 1e6
+        (Usage(0, 0, cache_write_tokens=1_000_000, cache_write_1h_tokens=1_000_000), 4.0),
+        (Usage(0, 0, cache_write_tokens=1_000_000, cache_write_1h_tokens=400_000), 3.1),  # 0.6 * 2.5 + 0.4 * 4
+        (Usage(0, 1_000_000, reasoning_tokens=1_000_000), 3.0),
+        (Usage(0, 1_000_000, reasoning_tokens=250_000), 6.75),  # 0.75 * 8 + 0.25 * 3
+        (Usage(0, 100, reasoning_tokens=1_000), 0.0003),  # a part is no more than its whole
+        (Usage(0, 0, cache_write_tokens=100, cache_write_1h_tokens=1_000), 0.0004),
         (Usage(0, 0), 0.0),
     ],
 )
@@ -38,8 +46,21 @@ def test_every_token_is_counted_once_at_its_price(usage: Usage, cost: float) -> 
 
 
 def test_an_unknown_cached_price_is_the_full_one() -> None:
-    model = replace(MODEL, cached_input_cost=None, cache_write_cost=None)
+    model = replace(MODEL, cached_input_cost=None, cache_write_cost=None, cache_write_1h_cost=None)
     assert cost_usd(model, Usage(0, 0, 1_000_000, 1_000_000)) == pytest.approx(4.0)
+    assert cost_usd(model, Usage(0, 0, 0, 1_000_000, cache_write_1h_tokens=1_000_000)) == pytest.approx(2.0)
+
+
+def test_keeping_for_an_hour_is_not_guessed_from_keeping_for_five_minutes() -> None:
+    model = replace(MODEL, cache_write_1h_cost=None)
+    assert cost_usd(model, Usage(10, 10, 0, 1_000, cache_write_1h_tokens=1)) is None
+    assert cost_usd(model, Usage(0, 0, 0, 1_000_000)) == pytest.approx(2.5)
+
+
+def test_reasoning_without_a_price_of_its_own_is_output() -> None:
+    usage = Usage(0, 1_000_000, reasoning_tokens=400_000)
+    assert cost_usd(replace(MODEL, reasoning_cost=None), usage) == pytest.approx(8.0)
+    assert cost_usd(replace(MODEL, output_cost=None), usage) is None
 
 
 @pytest.mark.parametrize("missing", ["input_cost", "output_cost"])
@@ -56,7 +77,7 @@ def test_a_model_without_prices_costs_nothing_known_even_for_no_tokens() -> None
 
 
 def test_a_free_model_costs_zero() -> None:
-    free = replace(MODEL, input_cost=0, output_cost=0, cached_input_cost=None, cache_write_cost=None)
+    free = Model(id="m", name="m", provider="acme", api_base=MODEL.api_base, input_cost=0, output_cost=0)
     assert cost_usd(free, Usage(5, 5, 5, 5)) == 0
 
 
@@ -81,6 +102,35 @@ def test_cached_tokens_follow_the_tier() -> None:
     # OpenAI's priority price of gpt-4.1 is 3.50 in and 0.875 cached, against 2.00 and 0.50.
     usage = Usage(0, 0, cache_read_tokens=1_000_000)
     assert cost_usd(get_model("gpt-4.1"), usage, service_tier="priority") == pytest.approx(0.875)
+
+
+def test_the_hour_and_reasoning_follow_the_tier_too() -> None:
+    # Flex is half of both: 4.00 for the hour becomes 2.00, 3.00 for reasoning 1.50.
+    assert cost_usd(MODEL, Usage(0, 0, 0, 1_000_000, 1_000_000), service_tier="flex") == pytest.approx(2.0)
+    assert cost_usd(MODEL, Usage(0, 1_000_000, reasoning_tokens=1_000_000), service_tier="flex") == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "tier", "usage", "cost"),
+    [
+        # 3 in, 0.30 read, 3.75 kept five minutes, 6 kept an hour, 15 out: 3,000 + 600 + 3,750 + 6,000 + 7,500
+        ("claude-sonnet-4-5", None, Usage(1000, 500, 2000, 2000, 1000), 0.02085),
+        # half of it all in a batch, as Anthropic's price list has it for cached tokens too
+        ("claude-sonnet-4-5", "batch", Usage(1000, 500, 2000, 2000, 1000), 0.010425),
+        # 0.30 in, 0.03 read, 2.50 out, thoughts among the output: 300 + 30 + 2,500
+        ("gemini-2.5-flash", None, Usage(1000, 1000, 1000, reasoning_tokens=900), 0.00283),
+        # 0.54 and 4.50 by priority: 540 + 54 + 4,500
+        ("gemini-2.5-flash", "priority", Usage(1000, 1000, 1000, reasoning_tokens=900), 0.005094),
+        # 2 in, 8 out, 3 for reasoning: 200 + 800 + 30,000
+        ("sonar-deep-research", None, Usage(100, 10_100, reasoning_tokens=10_000), 0.031),
+        ("rerank-v3.5", None, Usage(1000, 0), None),
+        ("text-embedding-3-small", None, Usage(1_000_000, 0), 0.02),
+        ("text-embedding-3-small", "batch", Usage(1_000_000, 0), 0.01),
+        ("openrouter:some/model", None, Usage(10, 10), None),
+    ],
+)
+def test_models_of_the_catalogue(name: str, tier: str | None, usage: Usage, cost: float | None) -> None:
+    assert cost_usd(get_model(name), usage, service_tier=tier) == (None if cost is None else pytest.approx(cost))
 
 
 def test_a_real_model() -> None:
