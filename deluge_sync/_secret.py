@@ -6,6 +6,9 @@ from typing import Never
 
 __all__ = ["Secret"]
 
+_LEAST_CHARS = 8
+"""A shorter key is a stand-in, such as `k` or `none`; hiding it would make every message unreadable."""
+
 
 class Secret:
     """Holds one API key. Printing, formatting and logging it show `***`; pickling and copying it are refused.
@@ -22,6 +25,16 @@ class Secret:
     def reveal(self) -> str:
         """The key itself."""
         return self._text
+
+    def hide_in(self, text: str) -> str:
+        """`text` with `***` where the key stands in it, plain or with the slashes escaped as some write JSON.
+
+        Of a key with a scheme before it (`Bearer ...`) it is the key that is hidden.
+        """
+        key = self._text.rpartition(" ")[2]
+        if len(key) < _LEAST_CHARS:
+            return text
+        return text.replace(key, "***").replace(key.replace("/", "\\/"), "***")
 
     def __repr__(self) -> str:
         return "Secret(***)"

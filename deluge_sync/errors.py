@@ -10,6 +10,7 @@ A prompt that fails is not an exception: it is an `APIResponse` with `is_error=T
     ├── ClientClosedError (RuntimeError)      the client or limiter was closed
     ├── TransportError (ConnectionError)      no complete reply arrived
     │   └── DeadlineExceededError (TimeoutError)   ... because the time was up
+    ├── ToolArgumentsError (ValueError)       a tool was called with arguments that do not fit
     ├── ApiStatusError                        a direct SDK call was answered with an error status
     └── ReplyFormatError (ValueError)         a direct SDK call was answered with something unreadable
 
@@ -33,6 +34,7 @@ __all__ = [
     "MissingKeyError",
     "ReplyFormatError",
     "RequestTooLargeError",
+    "ToolArgumentsError",
     "TransportError",
     "TransportKind",
     "UnknownModelError",
@@ -91,8 +93,11 @@ class TransportError(DelugeError, ConnectionError):
 
     `kind` says where it broke; with "illegal" the request itself has a URL or header that cannot be sent.
     `may_have_been_processed` is False only where it is certain that the provider never had the whole request (refused
-    connection, unknown host, failed TLS handshake).
+    connection, unknown host, failed TLS handshake). `delivered_bytes` is how much of a streamed body was handed over
+    before it broke; 0 where nothing was, so that the request may be sent again.
     """
+
+    delivered_bytes: int = 0
 
     def __init__(self, kind: TransportKind, message: str, *, may_have_been_processed: bool) -> None:
         self.kind: TransportKind = kind
@@ -105,6 +110,18 @@ class DeadlineExceededError(TransportError, TimeoutError):
 
     def __init__(self, message: str, *, may_have_been_processed: bool) -> None:
         super().__init__("timeout", message, may_have_been_processed=may_have_been_processed)
+
+
+class ToolArgumentsError(DelugeError, ValueError):
+    """A tool was called with arguments that do not fit its parameters; its function has not run.
+
+    The text is one line that a model can read and act on. `complaints` has one entry for each thing that is wrong.
+    """
+
+    def __init__(self, tool_name: str, complaints: Sequence[str]) -> None:
+        self.tool_name = tool_name
+        self.complaints = tuple(complaints)
+        super().__init__(f"wrong arguments for tool {tool_name!r}: {'; '.join(self.complaints)}")
 
 
 class ApiStatusError(DelugeError):

@@ -17,6 +17,7 @@ EVERY_ERROR = [
     errors.ClientClosedError("x"),
     errors.TransportError("broken", "x", may_have_been_processed=True),
     errors.DeadlineExceededError("x", may_have_been_processed=False),
+    errors.ToolArgumentsError("f", ["a: is required"]),
     errors.ApiStatusError(500, {"error": "x"}),
     errors.ReplyFormatError("x"),
 ]
@@ -46,6 +47,7 @@ def test_every_error_of_the_tree_is_tried_here() -> None:
         (errors.TransportError, ConnectionError),
         (errors.DeadlineExceededError, TimeoutError),
         (errors.ReplyFormatError, ValueError),
+        (errors.ToolArgumentsError, ValueError),
         (errors.Interrupted, KeyboardInterrupt),
     ],
 )

@@ -83,7 +83,7 @@ TRAITS: Mapping[FailureKind, Traits] = MappingProxyType(
     {
         FailureKind.RATE_LIMIT: replace(_LATER, pauses_key=True),
         FailureKind.RATE_LIMIT_LONG: replace(_ELSEWHERE, pauses_key=True),
-        FailureKind.QUOTA_DAILY: _ELSEWHERE,
+        FailureKind.QUOTA_DAILY: _NOT_THIS_MODEL,  # counted for each model, and it lasts longer than any run of prompts
         FailureKind.QUOTA: _OTHER_KEY,
         FailureKind.AUTH: _OTHER_KEY,
         FailureKind.PERMISSION: _NOT_THIS_MODEL,

@@ -45,6 +45,10 @@ class Brake:
         """Nothing but probes may be sent."""
         return self.down_since is not None
 
+    def has_just_failed(self, now: float) -> bool:
+        """The provider is known to be down: the last probe failed, and the next one is not due yet."""
+        return self.is_down and now < self.opens_at < inf
+
     def sent(self) -> int:
         """A request goes out. If the provider is down it is the probe, and nothing follows until it ends.
 

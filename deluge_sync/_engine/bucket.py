@@ -4,7 +4,7 @@ Time is an argument everywhere, in seconds of any monotonic clock. `limiter` is 
 
 Each budget (requests, tokens) keeps one hard promise and one soft aim:
 
-- `SlidingLog`: never more than the limit in any 60 s. Exact, in slots of 50 ms that count as full until their end.
+- `SlidingLog`: never more than the limit in any 60 s (see `sliding_log`).
 - `Budget` paces inside that promise. It is a leaky bucket in the form of the generic cell rate algorithm: each
   admission moves the *theoretical arrival time* on by its share of the minute, and the next may come earlier than
   that by the *tolerance*. The tolerance shrinks with the share of the minute that is already used, so that what was
@@ -16,89 +16,23 @@ to what is admitted, and the admissions of one minute after an idle one add up t
 
 from __future__ import annotations
 
-from collections import deque
 from math import ceil, inf
 
 from deluge_sync._engine.pace import Pace
+from deluge_sync._engine.sliding_log import KEPT_S, WINDOW_S, SlidingLog, Slot
 
-__all__ = ["SLOT_S", "WINDOW_S", "Budget", "Slot"]
+__all__ = ["Budget"]
 
-WINDOW_S = 60.0
-SLOT_S = 0.05
-# A request that was let go late in a slot may reach the provider earlier after its admission than one of a minute
-# before did. Slots are kept that much longer than the minute; it costs 0.5 % of the rate.
-_MARGIN_S = 0.25
 # Threads wake late by some milliseconds. So much lead is always granted, or each late wake-up would lower the rate.
 _LEAST_LEAD_S = 0.25
-_IDLE_BURST_S = 1.0
-_IDLE_BURST_AMOUNT = 10
+# A provider that enforces half of what we were told, by the second, refuses nothing of half a second's worth.
+_FIRST_BURST_S = 0.5
+_FIRST_BURST_AMOUNT = 10
 _REFUSED_LEAD_S = 0.05
-_ROOM_LEFT_OVER_S = 0.1
 _DOUBLING_S = 2.0
+# A client that has hardly sent anything and is refused all the same learns nothing of how fast it may send.
+_FEW = 10
 _ROUNDING = 1e-9
-
-
-class Slot:
-    """What was let go within 50 ms. `amount` may be corrected until it leaves the log."""
-
-    __slots__ = ("amount", "expires_at", "starts_at")
-
-    def __init__(self, starts_at: float, expires_at: float) -> None:
-        self.starts_at = starts_at
-        self.expires_at = expires_at
-        self.amount = 0.0
-
-
-class SlidingLog:
-    """The slots of the last minute, oldest first, and their sum."""
-
-    __slots__ = ("_slots", "total")
-
-    def __init__(self) -> None:
-        self._slots: deque[Slot] = deque()
-        self.total = 0.0
-
-    def expire(self, now: float) -> None:
-        """Forget the slots that are over a minute old."""
-        while self._slots and self._slots[0].expires_at <= now:
-            self.total -= self._slots.popleft().amount
-        if not self._slots:
-            self.total = 0.0
-
-    def add(self, now: float, amount: float) -> Slot:
-        """Enter `amount` at `now` and return its slot."""
-        if not self._slots or now >= self._slots[-1].starts_at + SLOT_S:
-            self._slots.append(Slot(now, now + SLOT_S + WINDOW_S + _MARGIN_S))
-        slot = self._slots[-1]
-        slot.amount += amount
-        self.total += amount
-        return slot
-
-    def correct(self, slot: Slot, by: float) -> None:
-        """Change what `slot` holds, unless it has left the log."""
-        if self._slots and slot.expires_at >= self._slots[0].expires_at:
-            slot.amount += by
-            self.total += by
-
-    def recent(self, since: float) -> float:
-        """What was entered after `since`."""
-        total = 0.0
-        for slot in reversed(self._slots):
-            if slot.starts_at < since:
-                break
-            total += slot.amount
-        return total
-
-    def due(self, most: float) -> float:
-        """The time from which the log holds at most `most`; minus infinity when it does already."""
-        excess = self.total - most
-        if excess <= _ROUNDING:
-            return -inf
-        for slot in self._slots:
-            excess -= slot.amount
-            if excess <= _ROUNDING:
-                return slot.expires_at
-        return inf
 
 
 class Budget:
@@ -126,6 +60,8 @@ class Budget:
         self._learned_at: float | None = None
         self._most_told: float | None = None
         self._refused_at: float | None = None
+        self._told_since = -inf
+        self._knows_room = False
         self.limit = per_minute
         self.tolerance_s = self._usual_tolerance_s()
 
@@ -140,13 +76,13 @@ class Budget:
     @property
     def _interval_s(self) -> float:
         """Seconds between two admissions of 1 at the present pace."""
-        return (WINDOW_S + _MARGIN_S + SLOT_S) / self._pace.rate
+        return KEPT_S / self._pace.rate
 
     def _usual_tolerance_s(self) -> float:
-        """What an idle client may use at once: a second's worth, and at least ten."""
+        """What may go at once while nothing is known of the provider: half a second's worth, and at least ten."""
         if self._fixed_burst is not None:
             return self._tolerance_for(self._fixed_burst)
-        return self._tolerance_for(self._idle_burst or max(self.limit / WINDOW_S * _IDLE_BURST_S, _IDLE_BURST_AMOUNT))
+        return self._tolerance_for(self._idle_burst or max(self.limit / WINDOW_S * _FIRST_BURST_S, _FIRST_BURST_AMOUNT))
 
     def _tolerance_for(self, burst: float) -> float:
         """The tolerance with which an idle budget lets exactly `burst` go at once."""
@@ -158,7 +94,14 @@ class Budget:
     def due(self, now: float, amount: float) -> float:
         """The earliest time at which `amount` may go, as things stand; at most `now` when it may go at once."""
         self._log.expire(now)
-        return max(self._arrival - self._lead_s(), self._log.due(self.limit - amount))
+        return max(self._arrival + self._filling_s(amount) - self._lead_s(), self._log.due(self.limit - amount))
+
+    def _filling_s(self, amount: float) -> float:
+        """How much longer than for 1 the provider's bucket takes to hold all of `amount`, where we know what it holds.
+
+        Where we do not, an amount goes when 1 may go, and what follows waits for it.
+        """
+        return max(0.0, amount - 1) * self._interval_s if self._knows_room else 0.0
 
     def _lead_s(self) -> float:
         if self.tolerance_s == inf:
@@ -168,7 +111,9 @@ class Budget:
 
     def take(self, now: float, amount: float) -> Slot:
         """Let `amount` go now. The caller has asked `due` first."""
-        self._arrival = max(self._arrival, now) + amount * self._interval_s
+        # It waited until the bucket held all of it: that time is no idle time, which would be lost.
+        waited_s = max(0.0, self._filling_s(amount) - self._lead_s())
+        self._arrival = max(self._arrival, now - waited_s) + amount * self._interval_s
         return self._log.add(now, amount)
 
     def settle(self, slot: Slot, estimated: float, actual: float) -> None:
@@ -180,20 +125,24 @@ class Budget:
         """The provider says that this is its limit: the pace stays below it, if it is the smaller one."""
         self._pace.told = per_minute
 
-    def learn_room(self, now: float, remaining: float, *, told_s: float = 0.0, admitted_since: float = 0.0) -> bool:
-        """The provider said that `remaining` more may come at once: open or close the tolerance to just that.
+    def learn_room(self, now: float, slot: Slot, amount: float, remaining: float) -> bool:
+        """The reply to what was let go as `amount` in `slot` said that `remaining` more may come at once.
 
-        It said so of the moment `told_s` ago. What its bucket has gained since then, and what we have admitted, is
-        reckoned in; it never holds more than the most it has told. A tenth of a second's worth is left over, because
-        requests do not arrive as evenly as they are sent. Without room the next one waits until the provider's own
-        bucket has it. Returns whether the next admission may have become due earlier.
+        The tolerance opens or closes to just what the provider's bucket holds by now (see `SlidingLog.room`). It never
+        holds more than the most it has told. What is said about the time before a refusal is out of date. Without room
+        the next one waits until the bucket has it. Returns whether the next admission may have become due earlier.
         """
-        if self._fixed_burst is not None:
+        if self._fixed_burst is not None or slot.starts_at < self._told_since:
             return False
+        slot.heard += amount
+        slot.told_least = min(slot.told_least, remaining)
         self._most_told = max(self._most_told or 0.0, remaining)
-        gained = told_s / self._interval_s
-        room = min(remaining + gained, self._most_told) - admitted_since - _ROOM_LEFT_OVER_S / self._interval_s
+        room = self._log.room(now, since=self._told_since, gain_per_s=1 / self._interval_s, most=self._most_told)
+        return room is not None and self._open_to(now, room)
+
+    def _open_to(self, now: float, room: float) -> bool:
         before = self.due(now, 1)
+        self._knows_room = True
         lead_s = max(0.0, self._arrival - now) + (room - 1) * self._interval_s
         if lead_s < 0:
             self._arrival, self.tolerance_s = max(self._arrival, now) + -lead_s, 0.0
@@ -225,15 +174,22 @@ class Budget:
         """A provider that refused once counts in short windows, or allows less than we think: it is tried carefully."""
         if self._refused_at is None:
             return inf
-        return self._tolerance_for(self.limit / WINDOW_S / 2) * float(2.0 ** ((now - self._refused_at) / WINDOW_S))
+        return self._tolerance_for(self._pace.rate / WINDOW_S / 2) * float(2.0 ** ((now - self._refused_at) / WINDOW_S))
 
-    def learn_refusal(self, now: float, resume_at: float) -> None:
+    def _sent_per_minute(self, let_go_at: float) -> float:
+        """How fast was sent when the refused request was let go, over one to five seconds without what was idle."""
+        sent, since = self._log.between(let_go_at - self._pace.measured_over_s(let_go_at), let_go_at)
+        return sent / max(1.0, let_go_at - since) * WINDOW_S if sent >= _FEW else self._pace.rate
+
+    def learn_refusal(self, now: float, resume_at: float, let_go_at: float | None = None) -> None:
         """The provider refused: nothing early any more, and an even pace from the moment it is asked again.
 
-        The lead is forgiven: the pause is in its place.
+        `let_go_at` is when the refused request was let go, by default just now. The lead is forgiven: the pause is in
+        its place.
         """
-        measured_s = self._pace.measured_over_s(now)
-        self._pace.refused(now, resume_at, self._log.recent(now - measured_s) / measured_s * WINDOW_S)
-        self._refused_at = self._learned_at = self._arrival = max(now, resume_at)
+        sent_at = now if let_go_at is None else let_go_at
+        self._pace.refused(now, resume_at, self._sent_per_minute(sent_at), let_go_at=sent_at)
+        self._refused_at = self._learned_at = self._told_since = self._arrival = max(now, resume_at)
+        self._knows_room = False
         if self._fixed_burst is None:
             self.tolerance_s = max(_REFUSED_LEAD_S, self._interval_s)

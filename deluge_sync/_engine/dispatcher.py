@@ -5,9 +5,9 @@ for as long as its slowest call. They take turns as *leader*: the leader takes t
 admits it; then it hands the lead on and carries the job out itself. So jobs are admitted in the order they came, one
 thread waits however long the queue is, and there are never more threads than requests in flight, plus the leaders.
 
-Jobs are queued in lanes, one for each limiter. A job that is to be tried again is parked on a heap until it is due;
-one idle worker holds the timer for all of them. A lane whose provider is down opens only for probes (see `brake`), and
-jobs that waited for it longer than `outage_patience_s` are given up.
+Jobs are queued in lanes, one for each key and the limiter it shares. A job that is to be tried again is parked on a
+heap until it is due; one idle worker holds the timer for all of them. A lane whose provider is down opens only for
+probes (see `brake`), and jobs that waited for it longer than `outage_patience_s` are given up.
 """
 
 from __future__ import annotations
@@ -34,12 +34,14 @@ if TYPE_CHECKING:
     from deluge_sync._engine.limiter import LeakyBucketLimiter, Lease, Ticket
     from deluge_sync._engine.retry import SendAgain
 
-__all__ = ["Attempted", "Dispatcher", "Handler"]
+__all__ = ["HURRIED_JOIN_S", "JOIN_S", "Attempted", "Dispatcher", "Handler"]
 
 log = logging.getLogger(__name__)
 
 _IDLE_S = 5.0
-_JOIN_S = 5.0
+JOIN_S = 5.0
+HURRIED_JOIN_S = 0.5
+"""How long to wait for busy workers after a Ctrl-C: whoever pressed it does not want to wait."""
 # Jobs that failed together come back one after another, so that their provider is not knocked over again.
 _COME_BACK_PER_S = 250.0
 # Failures of a job from its third attempt on may be its own fault, and say little about the provider.
@@ -82,7 +84,7 @@ class Handler(Protocol):
 
 
 class _Lane:
-    """The jobs that wait for one limiter. `has_leader` means that some worker has the first of them in hand.
+    """The jobs that wait to be sent with one key. `has_leader` means that some worker has the first of them in hand.
 
     `all_back_at` is when the last of those will be sent that an outage had held up.
     """
@@ -101,15 +103,22 @@ class _Lane:
         """From when on a worker may take the lead; infinity when there is nothing to lead."""
         return self.brake.opens_at if self.ready and not self.has_leader else inf
 
-    def patience_ends_at(self, patience_s: float) -> float:
+    def patience_ends_at(self, patience_s: float, now: float) -> float:
         """When the first job has waited too long for a provider that is down."""
         if not self.brake.is_down:
             return inf
-        return min((self.waits_until(job, patience_s) for job in self.ready), default=inf)
+        return min((self.waits_until(job, patience_s, now) for job in self.ready), default=inf)
 
-    def waits_until(self, job: Job, patience_s: float) -> float:
-        """How long a job waits for a provider that is down: its own time may be up before its patience ends."""
+    def waits_until(self, job: Job, patience_s: float, now: float) -> float:
+        """How long a job waits for a provider that is down: its own time may be up before its patience ends.
+
+        One that came when patience had ended already has only to learn that the provider is still down: it waits for
+        the probe that is on its way or due, and not at all where one has just failed.
+        """
         assert self.brake.down_since is not None
+        comes_late = job.queued_at >= self.brake.down_since + patience_s
+        if comes_late and self.brake.has_just_failed(now):
+            return -inf
         return min(job.deadline, max(self.brake.down_since, job.queued_at) + patience_s)
 
     def place_to_come_back(self, now: float) -> float:
@@ -142,7 +151,7 @@ class Dispatcher:
     def _start_afresh(self) -> None:
         # In a forked child: the parent's jobs stay the parent's, and its workers do not exist here.
         self._changed = threading.Condition(threading.Lock())
-        self._lanes: dict[LeakyBucketLimiter, _Lane] = {}
+        self._lanes: dict[tuple[LeakyBucketLimiter, object], _Lane] = {}
         self._unseen: deque[Job] = deque()
         self._parked: list[tuple[float, int, Job]] = []
         self._in_hand: set[Job] = set()
@@ -186,19 +195,19 @@ class Dispatcher:
         for job in waiting:
             self._handler.give_up(job, ClientClosedError("cancelled before it was sent"))
 
-    def close(self) -> None:
-        """Give up everything that is not finished and end the threads, within some seconds whatever they do."""
+    def close(self, *, join_s: float = JOIN_S) -> None:
+        """Give up everything that is not finished and end the threads, within `join_s` whatever they do."""
         with self._changed:
             self._closed = True
             everything = [*self._waiting_jobs(), *self._in_hand]
             threads = self._threads - {threading.current_thread()}
             self._changed.notify_all()
         self.cancel(everything)
-        give_up_at = monotonic() + _JOIN_S
+        give_up_at = monotonic() + join_s
         for thread in threads:
             thread.join(max(0.0, give_up_at - monotonic()))
         if any(thread.is_alive() for thread in threads):
-            log.warning("a worker is still busy %.0f s after close, probably in a callback of yours", _JOIN_S)
+            log.warning("a worker is still busy %.1f s after close, probably in a callback of yours", join_s)
 
     # --- a worker's life
 
@@ -356,9 +365,9 @@ class Dispatcher:
     def _overdue(self, lane: _Lane, now: float) -> Callable[[], None] | None:
         """End the jobs that have waited too long for a provider that is down."""
         patience_s = self._outage_patience_s
-        if lane.patience_ends_at(patience_s) > now:
+        if lane.patience_ends_at(patience_s, now) > now:
             return None
-        waits_until = {job: lane.waits_until(job, patience_s) for job in lane.ready}
+        waits_until = {job: lane.waits_until(job, patience_s, now) for job in lane.ready}
         lane.ready = deque(job for job, until in waits_until.items() if until > now)
         jobs = [job for job, until in waits_until.items() if until <= now]
         return partial(self._outlast, jobs, now - (lane.brake.down_since or now))
@@ -375,7 +384,7 @@ class Dispatcher:
         """When something can be done that cannot be done now."""
         alarms = [self._parked[0][0]] if self._parked else []
         for lane in self._lanes.values():
-            alarms += (lane.opens_at(), lane.patience_ends_at(self._outage_patience_s))
+            alarms += (lane.opens_at(), lane.patience_ends_at(self._outage_patience_s, self._clock()))
         return min(alarms, default=inf)
 
     def _call_a_worker(self) -> None:
@@ -421,8 +430,8 @@ class Dispatcher:
         self._coming = max(0, self._coming - 1)
 
     def _lane(self, job: Job) -> _Lane:
-        limiter = job.route.limiter
-        return self._lanes.get(limiter) or self._lanes.setdefault(limiter, _Lane(limiter))
+        place = (job.limiter, job.route.key_id)
+        return self._lanes.get(place) or self._lanes.setdefault(place, _Lane(job.limiter))
 
     def _waiting_jobs(self) -> list[Job]:
         in_lanes = [job for lane in self._lanes.values() for job in lane.ready]

@@ -13,13 +13,15 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol, Self
 
-from deluge_sync._engine.bucket import Budget, Slot
+from deluge_sync._engine.bucket import Budget
 from deluge_sync._fork import start_afresh_in_child
 from deluge_sync.errors import ClientClosedError, ConfigError, RequestTooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+
+    from deluge_sync._engine.sliding_log import Slot
 
 __all__ = ["LeakyBucketLimiter", "Lease", "Ticket", "Told"]
 
@@ -41,8 +43,8 @@ class LeakyBucketLimiter:
     """Holds any number of threads to requests a minute, tokens a minute and a number of concurrent requests.
 
     In no 60 s are more requests or tokens admitted than the limit says. Inside that promise requests go as early as
-    the provider is known to allow: an idle limiter lets a second's worth of requests go at once (at least 10) and a
-    minute's worth of tokens; what the provider's replies tell opens and closes that. `burst` fixes it instead, as the
+    the provider is known to allow: a new limiter lets half a second's worth of requests go at once (at least 10) and
+    a minute's worth of tokens; what the provider's replies tell opens and closes that. `burst` fixes it instead, as the
     number of requests that may go at once from idle.
 
     None means no limit of that kind. `clock` is any monotonic clock in seconds. `LeakyBucketLimiter.auto()` is told
@@ -65,9 +67,6 @@ class LeakyBucketLimiter:
         self._start_afresh()
         start_afresh_in_child(self)
         self._paused_until = -inf
-        self._admitted = 0
-        self._newest_told = 0
-        self._admitted_tokens = 0.0
         self._closed = False
         self._adopts_limits = False
         now = clock()
@@ -125,12 +124,7 @@ class LeakyBucketLimiter:
 
     def pause(self, seconds: float) -> None:
         """Admit nobody for `seconds`, because the provider asked for it. Pauses do not add up; the longest counts."""
-        with self._lock:
-            now = self._clock()
-            self._paused_until = max(self._paused_until, now + seconds)
-            budget = self._requests or self._tokens
-            if budget is not None:
-                budget.learn_refusal(now, self._paused_until)
+        self._pause(seconds, None)
 
     def resize(
         self,
@@ -207,13 +201,10 @@ class LeakyBucketLimiter:
         return max(self._paused_until, requests_due, tokens_due)
 
     def _grant(self, now: float, ticket: Ticket) -> None:
-        if self._requests is not None:
-            self._requests.take(now, 1)
-        slot = self._tokens.take(now, ticket.tokens) if self._tokens is not None else None
+        slot = self._requests.take(now, 1) if self._requests is not None else None
+        token_slot = self._tokens.take(now, ticket.tokens) if self._tokens is not None else None
         self._in_flight += 1
-        self._admitted += 1
-        self._admitted_tokens += ticket.tokens
-        ticket._lease = Lease(self, now, ticket.tokens, slot)
+        ticket._lease = Lease(self, ticket.tokens, slot, token_slot)
         ticket._woken.notify()
 
     def _leave(self, ticket: Ticket, error: Exception) -> Exception:
@@ -236,22 +227,30 @@ class LeakyBucketLimiter:
                 self._tokens.settle(slot, estimated, actual)
                 self._wake_first()
 
+    def _pause(self, seconds: float, refused: Slot | None) -> None:
+        with self._lock:
+            now = self._clock()
+            self._paused_until = max(self._paused_until, now + seconds)
+            budget = self._requests or self._tokens
+            if budget is not None:
+                budget.learn_refusal(now, self._paused_until, None if refused is None else refused.starts_at)
+
     def _learn(self, lease: Lease, requests: Told | None, tokens: Told | None) -> None:
         with self._lock:
             if requests is not None and requests.per_minute is not None and self._requests is not None:
                 self._requests = self._with_limit(self._requests, requests.per_minute)
             if tokens is not None and tokens.per_minute is not None and (self._tokens or self._adopts_limits):
                 self._tokens = self._with_limit(self._tokens, tokens.per_minute)
-            opened = self._count_answer()
-            opened |= self._learn_requests(lease, None if requests is None else requests.remaining)
-            opened |= self._learn_tokens(lease, None if tokens is None else tokens.remaining)
-            self._newest_told = max(self._newest_told, lease._number)
+            now = self._clock()
+            opened = self._count_answer(now)
+            opened |= self._learn_requests(now, lease, requests)
+            opened |= self._learn_tokens(now, lease, tokens)
             if opened:
                 self._wake_first()
 
-    def _count_answer(self) -> bool:
+    def _count_answer(self, now: float) -> bool:
         budget = self._requests or self._tokens
-        return budget is not None and budget.count_answer(self._clock())
+        return budget is not None and budget.count_answer(now)
 
     def _with_limit(self, budget: Budget | None, per_minute: float) -> Budget:
         """The budget after the provider told its limit: kept below it, or adopted where the user set none."""
@@ -261,26 +260,18 @@ class LeakyBucketLimiter:
         budget.learn_limit(per_minute)
         return budget
 
-    def _learn_requests(self, lease: Lease, remaining: float | None) -> bool:
-        """Whether the next may have become due earlier. Replies overtake each other; only the newest word counts."""
+    def _learn_requests(self, now: float, lease: Lease, told: Told | None) -> bool:
+        """Whether the next may have become due earlier."""
         if self._requests is None:
             return False
-        if remaining is None:
-            return self._requests.learn_answer(self._clock())
-        if lease._number < self._newest_told:
-            return False
-        now = self._clock()
-        return self._requests.learn_room(
-            now, remaining, told_s=now - lease._admitted_at, admitted_since=self._admitted - lease._number
-        )
+        if told is None:
+            return self._requests.learn_answer(now)
+        return lease._slot is not None and self._requests.learn_room(now, lease._slot, 1, told.remaining)
 
-    def _learn_tokens(self, lease: Lease, remaining: float | None) -> bool:
-        if self._tokens is None or remaining is None or lease._number < self._newest_told:
+    def _learn_tokens(self, now: float, lease: Lease, told: Told | None) -> bool:
+        if self._tokens is None or told is None or lease._token_slot is None:
             return False
-        now = self._clock()
-        return self._tokens.learn_room(
-            now, remaining, told_s=now - lease._admitted_at, admitted_since=self._admitted_tokens - lease._tokens_before
-        )
+        return self._tokens.learn_room(now, lease._token_slot, lease._estimated, told.remaining)
 
     def _release(self) -> None:
         with self._lock:
@@ -314,35 +305,35 @@ class Ticket:
 class Lease:
     """One admitted request. Release it once the reply is there, or leave its `with` block."""
 
-    __slots__ = (
-        "_admitted_at",
-        "_estimated",
-        "_limiter",
-        "_number",
-        "_released",
-        "_slot",
-        "_tokens_before",
-    )
+    __slots__ = ("_estimated", "_limiter", "_released", "_slot", "_token_slot")
 
-    def __init__(self, limiter: LeakyBucketLimiter, now: float, estimated: float, slot: Slot | None) -> None:
+    def __init__(
+        self, limiter: LeakyBucketLimiter, estimated: float, slot: Slot | None, token_slot: Slot | None
+    ) -> None:
         self._limiter = limiter
-        self._admitted_at = now
-        self._number = limiter._admitted
-        self._tokens_before = limiter._admitted_tokens
         self._estimated = estimated
         self._slot = slot
+        self._token_slot = token_slot
         self._released = False
 
     def answered(self, *, requests: Told | None = None, tokens: Told | None = None) -> None:
         """The request was answered; with what the provider told of its budgets, where it did.
 
-        What has been admitted since this request was, and what the provider's bucket has gained, are reckoned in.
+        What was let go since this request, and what the provider's bucket has gained, are reckoned in.
         """
         self._limiter._learn(self, requests, tokens)
 
+    def refused(self, pause_s: float) -> None:
+        """The provider refused this request by a rate limit: admit nobody for `pause_s`, and learn from it.
+
+        Beside what `LeakyBucketLimiter.pause` learns, it is known when the refused request was let go: refusals of what
+        was let go before an earlier pause tell nothing new about the pace, however late they come.
+        """
+        self._limiter._pause(pause_s, self._slot or self._token_slot)
+
     def settle(self, actual_tokens: float) -> None:
         """Replace the estimate by what the provider counted. Call it at most once."""
-        self._limiter._settle(self._slot, self._estimated, actual_tokens)
+        self._limiter._settle(self._token_slot, self._estimated, actual_tokens)
 
     def release(self) -> None:
         """Give the concurrent place back. A second call does nothing."""

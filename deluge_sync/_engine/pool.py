@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from deluge_sync._adapters.call import Adapter
     from deluge_sync._engine.job import Run
@@ -46,18 +46,31 @@ class Pool:
         self._weights = tuple(weights)
         self._chance = chance or random.Random()
 
-    def choose(self, run: Run, *, avoid: Route | None = None) -> Route:
-        """A route by weight: not a stopped one and not `avoid`, as long as there is another."""
+    def choose(self, run: Run, *, prefer: str | None = None) -> Route:
+        """A route for a new prompt, drawn by weight from those that are not stopped. `prefer` names a model to take."""
         if len(self.routes) == 1:
             return self.routes[0]
-        usable = [place for place, route in enumerate(self.routes) if run.why_stopped(route) is None]
-        others = [place for place in usable if self.routes[place] is not avoid]
-        places = others or usable or range(len(self.routes))
+        places = self._usable(run)
+        preferred = [place for place in places if prefer is not None and prefer == self.routes[place].model.id]
+        if preferred:
+            return self.routes[preferred[0]]
+        places = places or list(range(len(self.routes)))
         weights = [self._weights[place] for place in places]
         if not any(weights):
             return self.routes[places[0]]
         return self.routes[self._chance.choices(places, weights)[0]]
 
-    def has_other(self, run: Run, route: Route) -> bool:
-        """Whether anything but `route` could still be asked."""
-        return any(other is not route and run.why_stopped(other) is None for other in self.routes)
+    def fall_back(self, run: Run, route: Route, useless: Collection[Route] = ()) -> Route:
+        """The route to try after `route`: the one of most weight that may help. `route` itself, if there is no other.
+
+        useless: the routes that have failed this prompt in a way that asking them again would not mend.
+        """
+        places = [
+            place
+            for place in self._usable(run)
+            if self.routes[place] is not route and self.routes[place] not in useless
+        ]
+        return self.routes[max(places, key=self._weights.__getitem__)] if places else route
+
+    def _usable(self, run: Run) -> list[int]:
+        return [place for place, route in enumerate(self.routes) if run.why_stopped(route) is None]

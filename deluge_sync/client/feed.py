@@ -25,6 +25,9 @@ class Feed:
     At most `window` prompts are outstanding at any moment, so that an endless iterable of prompts can be fed and
     memory stays flat. The iterable is read in the thread that iterates. Whoever leaves early must call `stop`.
 
+    `prepare` makes the job of a prompt (it may be finished already, when the prompt cannot be read), `start` sets it
+    going. Between the two it is noted down, so that wherever a Ctrl-C strikes `stop` finds every job that was started.
+
     `on_response` is called with each of them in the worker that has it, before that worker goes on; what it raises is
     raised by the iteration. A client that is closed meanwhile takes no more prompts; what was answered is handed out
     before that is raised.
@@ -33,14 +36,16 @@ class Feed:
     def __init__(
         self,
         prompts: Iterable[Any],
-        submit: Callable[[int, Any], Job],
+        prepare: Callable[[int, Any], Job],
+        start: Callable[[Job], None],
         cancel: Callable[[Iterable[Job]], None],
         *,
         window: int,
         on_response: Callable[[int, APIResponse], None] | None = None,
     ) -> None:
         self._prompts = enumerate(prompts)
-        self._submit = submit
+        self._prepare = prepare
+        self._start = start
         self._cancel = cancel
         self._window = window
         self._on_response = on_response
@@ -100,15 +105,21 @@ class Feed:
         except StopIteration:
             self._is_exhausted = True
             return
+        job = self._prepare(position, prompt)
+        self._outstanding.add(job)
+        job.future.add_done_callback(lambda _: self._hand_over(job))
+        if not job.future.done():
+            self._start_noted(job)
+
+    def _start_noted(self, job: Job) -> None:
         try:
-            job = self._submit(position, prompt)
+            self._start(job)
         except ClientClosedError as error:
+            self._outstanding.discard(job)
             self._is_exhausted, self._closed_error = True, error
             return
-        self._outstanding.add(job)
-        if self._is_stopped:  # looked at after the job can be found: `stop` sets the flag first, and looks then
+        if self._is_stopped:  # looked at after it was started: `stop` sets the flag first, and cancels then
             self._cancel([job])
-        job.future.add_done_callback(lambda _: self._hand_over(job))
 
     def _hand_over(self, job: Job) -> None:
         """In the worker's thread, before it goes on to its next job."""

@@ -23,7 +23,7 @@ def test_every_kind_has_traits() -> None:
         ("other_model_may_help", set(FailureKind) - NOTHING_HELPS),
         ("other_provider_only", {K.QUOTA, K.AUTH, K.TLS}),
         ("stops_key", {K.QUOTA, K.AUTH}),
-        ("stops_model", {K.MODEL_NOT_FOUND, K.PERMISSION}),
+        ("stops_model", {K.MODEL_NOT_FOUND, K.PERMISSION, K.QUOTA_DAILY}),
         ("pauses_key", {K.RATE_LIMIT, K.RATE_LIMIT_LONG}),
         ("slows_down", {K.OVERLOADED}),
         ("hints_at_outage", {K.OVERLOADED, K.SERVER, K.TRUNCATED, K.CONNECT, K.TIMEOUT}),

@@ -19,13 +19,15 @@ class Answers:
         self.left = closes_after
         self.cancelled: list[Job] = []
 
-    def submit(self, position: int, prompt: str) -> Job:
+    def prepare(self, position: int, prompt: str) -> Job:
+        return Job(position, Conversation.user(prompt), Run(), None)  # type: ignore[arg-type]  # it goes nowhere
+
+    def start(self, job: Job) -> None:
         if not self.left:
             raise ClientClosedError("closed")
         self.left -= 1
-        job = Job(position, Conversation.user(prompt), Run(), None)  # type: ignore[arg-type]  # it goes nowhere
-        job.future.set_result(f"answer to {prompt}")  # type: ignore[arg-type]  # what it is does not matter here
-        return job
+        answer = f"answer to {job.prompt.messages[0].text}"
+        job.future.set_result(answer)  # type: ignore[arg-type]  # what it is does not matter here
 
     def cancel(self, jobs: Iterable[Job]) -> None:
         self.cancelled += jobs
@@ -35,7 +37,7 @@ def test_what_was_answered_is_handed_out_before_a_closed_client_is_told() -> Non
     answers = Answers(closes_after=3)
     got: list[object] = []
 
-    feed = iter(Feed(list("abcdef"), answers.submit, answers.cancel, window=10))
+    feed = iter(Feed(list("abcdef"), answers.prepare, answers.start, answers.cancel, window=10))
     got += [next(feed)[1] for _ in range(3)]
     with pytest.raises(ClientClosedError):
         next(feed)
@@ -47,7 +49,12 @@ def test_a_response_is_given_to_the_callback_before_it_is_handed_out() -> None:
     stored: list[tuple[int, object]] = []
     answers = Answers(closes_after=100)
     feed = Feed(
-        iter("abc"), answers.submit, answers.cancel, window=1, on_response=lambda *answer: stored.append(answer)
+        iter("abc"),
+        answers.prepare,
+        answers.start,
+        answers.cancel,
+        window=1,
+        on_response=lambda *answer: stored.append(answer),
     )
 
     for position, response in feed:
@@ -62,12 +69,12 @@ def test_what_the_callback_raises_ends_the_iteration() -> None:
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        list(Feed(iter("abc"), answers.submit, answers.cancel, window=1, on_response=disk_full))
+        list(Feed(iter("abc"), answers.prepare, answers.start, answers.cancel, window=1, on_response=disk_full))
 
 
 def test_stopping_cancels_what_is_outstanding_and_ends_the_iteration() -> None:
     answers = Answers(closes_after=100)
-    feed = Feed((str(n) for n in range(100)), answers.submit, answers.cancel, window=10)
+    feed = Feed((str(n) for n in range(100)), answers.prepare, answers.start, answers.cancel, window=10)
     iterator = iter(feed)
     next(iterator)
     feed.stop()

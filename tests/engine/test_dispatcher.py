@@ -83,8 +83,8 @@ def start() -> Iterator[Start]:
         dispatcher.close()
 
 
-def job(number: int, limiter: LeakyBucketLimiter) -> Job:
-    route = Route(None, None, None, "http://x", None, limiter)  # type: ignore[arg-type]  # only the limiter is used here
+def job(number: int, limiter: LeakyBucketLimiter, *, base_url: str = "http://x") -> Job:
+    route = Route(None, None, None, base_url, None, limiter)  # type: ignore[arg-type]  # the rest is not used here
     made = Job(number, Conversation(), Run(), route)
     made.queued_at = time.monotonic()
     return made
@@ -340,6 +340,27 @@ def test_what_waits_too_long_for_a_provider_that_is_down_is_given_up(start: Star
 
     assert sorted(notes.outlasted) == list(range(300))
     assert len(notes.attempted) < 100
+
+
+def test_a_provider_that_is_down_does_not_stop_another_that_shares_its_limiter(start: Start) -> None:
+    def attempt(each: Job) -> Attempted:
+        if each.route.base_url == "http://up":
+            return ANSWERED
+        return Attempted(is_answered=False, again=SendAgain(0.0, RETRY_COST))
+
+    notes = Notes(attempt)
+    dispatcher = start(notes)
+    limiter = unlimited(8)
+    lost = [job(number, limiter, base_url="http://down") for number in range(100)]
+    for each in lost:
+        dispatcher.submit(each)
+    wait_until(lambda: any(lane.brake.is_down for lane in dispatcher._lanes.values()))
+    jobs = [job(number, limiter, base_url="http://up") for number in range(100, 400)]
+    for each in jobs:
+        dispatcher.submit(each)
+    finish(jobs)  # while the others are parked for a minute
+
+    assert not any(each.future.done() for each in lost)
 
 
 def bring_down(start: Start, attempt_of_the_probe: Callable[[], Attempted]) -> tuple[Notes, list[Job]]:

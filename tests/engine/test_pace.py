@@ -120,6 +120,44 @@ def test_a_pace_that_was_told_nothing_doubles_each_second_until_it_is_refused() 
     assert pace.rate < 4_800
 
 
+def test_refusals_of_what_went_before_the_pause_are_the_same_one() -> None:
+    pace = Pace(6_000, 0.0)
+    pace.refused(10.0, 11.0, 6_000, let_go_at=8.0)
+    for late in (11.5, 12.0, 17.0):
+        pace.refused(late, late + 1, 6_000, let_go_at=9.9)
+    assert pace.rate == 4_500
+
+    pace.refused(20.0, 21.0, 4_500, let_go_at=18.5)
+    assert pace.rate == 4_500 * 0.75
+
+
+def test_well_below_the_last_refusal_the_pace_rises_fast_and_near_it_slowly() -> None:
+    pace = Pace(6_000, 0.0)
+    pace.refused(10.0, 11.0, 6_000)  # 4,500 now
+    pace.answered(12.0)
+    assert pace.rate == pytest.approx(4_500 + 0.02 * 6_000)
+
+    pace._rate = 5_400.0
+    pace.answered(13.0)
+    assert pace.rate == pytest.approx(5_400 + 0.005 * 6_000)
+
+
+def test_a_limit_that_was_found_again_and_again_is_tried_less_often_until_a_minute_has_passed_without_a_refusal() -> (
+    None
+):
+    pace = Pace(6_000, 0.0)
+    for ten_seconds in range(1, 6):
+        pace.refused(10.0 * ten_seconds, 10.0 * ten_seconds + 1, 3_000)
+        pace._rate = 3_000.0
+    pace.answered(52.0)
+    assert pace.rate - 3_000 == pytest.approx(0.005 / 4 * pace._scale)
+
+    pace._rate = 3_000.0
+    pace._changed_at = 111.0
+    pace.answered(112.0)
+    assert pace.rate - 3_000 == pytest.approx(0.005 * pace._scale)
+
+
 def test_what_the_provider_tells_caps_the_pace() -> None:
     pace = Pace(6_000, 0.0)
     pace.told = 3_000

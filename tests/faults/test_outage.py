@@ -99,6 +99,62 @@ def test_prompts_of_a_provider_that_stays_down_end_in_time_and_say_why(
     assert sent == sum(response.attempts for response in responses)
 
 
+@pytest.mark.parametrize(
+    ("patience_s", "within_s"),
+    [
+        pytest.param(2.0, 7.0, id="2 s of patience"),
+        pytest.param(60.0, 90.0, id="60 s of patience", marks=pytest.mark.soak),
+    ],
+)
+@pytest.mark.parametrize("call", ["list", "iterator"])
+def test_patience_is_had_once_and_not_for_every_prompt_that_comes_later(
+    call: str,
+    patience_s: float,
+    within_s: float,
+    fake_provider_factory: Callable[..., FakeProvider],
+    connect: Callable[..., LLMClient],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """10,000 prompts are fed in four portions of a list, in twenty of an iterator."""
+    provider = fake_provider_factory()
+    client = connect(provider, outage_patience=patience_s, max_attempts=5)
+    provider.down("503")
+    prompts = [f"{number}" for number in range(10_000)]
+    started = time.monotonic()
+
+    if call == "list":
+        responses = client.process_prompts_sync(prompts, show_progress=False)
+    else:
+        responses = [response for _, response in client.process_prompts_iter(iter(prompts), show_progress=False)]
+
+    took_s = time.monotonic() - started
+    record_property("down for good", f"10,000 prompts, {len(provider.ledger)} requests, {took_s:.1f} s")
+    assert Counter(response.error_kind for response in responses) == {"outage": 10_000}
+    assert patience_s <= took_s < within_s
+    assert len(provider.ledger) <= 100
+
+
+def test_prompts_that_come_after_a_long_outage_learn_from_one_probe_that_the_provider_is_back(
+    fake_provider_factory: Callable[..., FakeProvider], connect: Callable[..., LLMClient]
+) -> None:
+    provider = fake_provider_factory()
+    client = connect(provider, outage_patience=0.5)
+    provider.down("503")
+    lost = client.process_prompts_sync(["x"] * 100, show_progress=False)
+    asked = len(provider.ledger)
+    at_once = client.process_prompts_sync(["x"] * 100, show_progress=False)
+    asked_again = len(provider.ledger) - asked
+    provider.up()
+    threading.Event().wait(2.5)  # the next probe is due after 2 s at most
+
+    answers = client.process_prompts_sync([f"{number}" for number in range(100)], show_progress=False)
+
+    assert {response.error_kind for response in lost + at_once} == {"outage"}
+    assert asked_again <= 1
+    assert [response.completion for response in answers] == [f"You said: {number}" for number in range(100)]
+    assert all(response.attempts == 1 for response in answers)
+
+
 def test_an_outage_takes_no_attempt_from_those_that_wait(
     fake_provider_factory: Callable[..., FakeProvider],
     connect: Callable[..., LLMClient],

@@ -44,10 +44,11 @@ def test_a_permanent_error_of_each_kind_is_sent_once(
         (Reply.error(401, code="invalid_api_key"), "auth"),
         (Reply.error(429, code="insufficient_quota", type="insufficient_quota"), "quota"),
         (Reply.error(402), "quota"),
+        (Reply.error(429, code="quota_per_day"), "quota_daily"),
     ],
-    ids=["401", "insufficient quota", "402"],
+    ids=["401", "insufficient quota", "402", "quota of the day"],
 )
-def test_a_key_that_is_no_use_stops_10000_prompts_within_seconds(
+def test_a_key_or_model_that_is_no_use_stops_10000_prompts_within_seconds(
     refusal: Reply,
     kind: str,
     fake_provider_factory: Callable[..., FakeProvider],
@@ -69,12 +70,16 @@ def test_a_key_that_is_no_use_stops_10000_prompts_within_seconds(
     assert took_s < 20
 
 
-@pytest.mark.parametrize("status", [403, 404])
+@pytest.mark.parametrize(
+    "refusal",
+    [Reply.error(403), Reply.error(404), Reply.error(429, code="quota_per_day")],
+    ids=["403", "404", "quota of the day"],
+)
 def test_a_model_that_is_no_use_is_left_alone_in_that_run_only(
-    status: int, fake_provider_factory: Callable[..., FakeProvider], connect: Callable[..., LLMClient]
+    refusal: Reply, fake_provider_factory: Callable[..., FakeProvider], connect: Callable[..., LLMClient]
 ) -> None:
     def refuse_one_model(record: RequestRecord) -> Reply | None:
-        return Reply.error(status).after(0.02) if record.json["model"] == "gpt-4.1-mini" else None
+        return refusal.after(0.02) if record.json["model"] == "gpt-4.1-mini" else None
 
     provider = fake_provider_factory(script=refuse_one_model)
     client = connect(provider, ["gpt-4.1-mini", "gpt-4.1-nano"], max_concurrent_requests=8)

@@ -14,6 +14,16 @@ _PER_S = 50
 _LATENCY_S = 0.2
 
 
+def _strict_provider(remote_provider: Callable[..., Any], *, rate_limit_headers: bool) -> Any:
+    return remote_provider(
+        requests_per_minute=_PER_S * 60,
+        burst_s=1.0,
+        retry_after=1,
+        latency_s=_LATENCY_S,
+        rate_limit_headers=rate_limit_headers,
+    )
+
+
 @pytest.mark.parametrize("rate_limit_headers", [True, False], ids=["with headers", "without headers"])
 @pytest.mark.parametrize(
     ("prompts", "most_requests", "within_s"),
@@ -34,13 +44,7 @@ def test_a_limit_that_is_known_is_used_and_not_exceeded(
     connect: Callable[..., LLMClient],
     record_property: Callable[[str, object], None],
 ) -> None:
-    provider = remote_provider(
-        requests_per_minute=_PER_S * 60,
-        burst_s=1.0,
-        retry_after=1,
-        latency_s=_LATENCY_S,
-        rate_limit_headers=rate_limit_headers,
-    )
+    provider = _strict_provider(remote_provider, rate_limit_headers=rate_limit_headers)
     client = connect(provider, max_requests_per_minute=_PER_S * 60, max_concurrent_requests=100)
     started = time.monotonic()
 
@@ -56,22 +60,51 @@ def test_a_limit_that_is_known_is_used_and_not_exceeded(
 
 
 @pytest.mark.soak
-def test_a_client_told_too_much_settles_near_the_limit_that_is_enforced(
+@pytest.mark.parametrize("settings", [{"max_requests_per_minute": 2 * _PER_S * 60}, {"limits": "auto"}], ids=str)
+@pytest.mark.parametrize("rate_limit_headers", [True, False], ids=["with headers", "without headers"])
+def test_a_client_told_too_much_or_nothing_settles_near_the_limit_that_is_enforced(
+    rate_limit_headers: bool,
+    settings: dict[str, Any],
     remote_provider: Callable[..., Any],
     connect: Callable[..., LLMClient],
     record_property: Callable[[str, object], None],
 ) -> None:
-    provider = remote_provider(requests_per_minute=_PER_S * 60, burst_s=1.0, retry_after=1, latency_s=_LATENCY_S)
-    client = connect(provider, max_requests_per_minute=2 * _PER_S * 60, max_concurrent_requests=100)
+    provider = _strict_provider(remote_provider, rate_limit_headers=rate_limit_headers)
+    client = connect(provider, **settings)
     started = time.monotonic()
 
     responses = client.process_prompts_sync([f"prompt {number}" for number in range(1_000)], show_progress=False)
 
     took_s = time.monotonic() - started
-    record_property("told 6,000", f"{len(provider.ledger)} requests, {took_s:.1f} s")
+    record_property("told too much or nothing", f"{len(provider.ledger)} requests, {took_s:.1f} s")
     assert not any(response.is_error for response in responses)
     assert len(provider.ledger) <= 1_100
     assert took_s <= 25.0
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("rate_limit_headers", [True, False], ids=["with headers", "without headers"])
+def test_a_limit_that_was_told_twice_too_high_is_kept_and_used_for_minutes(
+    rate_limit_headers: bool,
+    remote_provider: Callable[..., Any],
+    connect: Callable[..., LLMClient],
+    record_property: Callable[[str, object], None],
+) -> None:
+    provider = _strict_provider(remote_provider, rate_limit_headers=rate_limit_headers)
+    client = connect(provider, max_requests_per_minute=2 * _PER_S * 60)
+
+    responses = client.process_prompts_sync((f"prompt {number}" for number in range(12_000)), show_progress=False)
+
+    assert not any(response.is_error for response in responses)
+    ledger = provider.ledger
+    began, ended = ledger[0].arrived + 60.0, ledger[-1].arrived - 1.0
+    settled = [record.status for record in ledger if began <= record.arrived < ended]
+    refused_share = settled.count(429) / len(settled)
+    used_share = settled.count(200) / (ended - began) / _PER_S
+    record_property("settled", f"{refused_share:.2%} refused, {used_share:.1%} of the limit used, {len(ledger)} in all")
+    assert ended - began > 150
+    assert refused_share <= 0.01
+    assert used_share >= 0.85
 
 
 @pytest.mark.soak

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,67 @@ def test_every_attempt_ends_at_its_total_time(
     held = sorted((record.finished or 0.0) - record.arrived - timeout_s for record in provider.ledger)
     assert len(held) == calls
     assert held[int(calls * 0.99) - 1] < p99_s
+
+
+@pytest.fixture
+def hanging_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """A resolver that answers no name in example. until the test is over; the names it was asked for."""
+    is_over = threading.Event()
+    asked: list[str] = []
+    resolve = socket.getaddrinfo
+
+    def hang(host: Any, *arguments: Any, **options: Any) -> Any:
+        if not str(host).endswith(".example"):
+            return resolve(host, *arguments, **options)
+        if not options.get("flags"):  # whether it is an address already may be asked, and is answered at once
+            asked.append(host)
+            is_over.wait(60)
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    yield asked
+    is_over.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("deluge-sync-dns"):
+            thread.join(10)
+
+
+def test_a_resolver_that_hangs_holds_no_prompt_longer_than_its_total_time(
+    hanging_names: list[str], fake_provider: FakeProvider, connect: Callable[..., LLMClient]
+) -> None:
+    client = connect(
+        fake_provider, base_url="http://slow.example/v1", max_concurrent_requests=50, request_timeout=1, max_attempts=1
+    )
+    started = time.monotonic()
+
+    responses = client.process_prompts_sync(["x"] * 50, show_progress=False)
+    took_s = time.monotonic() - started
+    client.close()
+
+    assert took_s < 2.0
+    assert time.monotonic() - started < 3.0
+    assert {response.error_kind for response in responses} == {"timeout"}
+    assert max(response.latency_s or 0.0 for response in responses) < 1.5
+    assert len(hanging_names) == 1
+
+
+def test_closing_does_not_wait_for_a_resolver_that_hangs(
+    hanging_names: list[str],
+    fake_provider: FakeProvider,
+    connect: Callable[..., LLMClient],
+    wait_until: Callable[..., None],
+) -> None:
+    client = connect(fake_provider, base_url="http://slow.example/v1", request_timeout=30)
+    calling = threading.Thread(target=lambda: list(client.process_prompts_iter(["x"] * 20, show_progress=False)))
+    calling.start()
+    wait_until(lambda: client.tracker.snapshot().in_flight == 20 and len(hanging_names) > 0)
+    started = time.monotonic()
+
+    client.close()
+    calling.join(10)
+
+    assert time.monotonic() - started < 1.0
+    assert not calling.is_alive()
 
 
 def test_a_prompt_ends_at_its_deadline_while_it_waits_for_the_limiter(
