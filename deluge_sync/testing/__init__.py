@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from deluge_sync.testing._ledger import RequestRecord
     from deluge_sync.testing._provider import FakeProvider, serve
     from deluge_sync.testing._reply import Answer, Reply, ScriptedCall
+    from deluge_sync.testing._store import BatchPace
 
-__all__ = ["FAULTS", "Answer", "FakeProvider", "Reply", "RequestRecord", "ScriptedCall", "serve"]
+__all__ = ["FAULTS", "Answer", "BatchPace", "FakeProvider", "Reply", "RequestRecord", "ScriptedCall", "serve"]
 
 _HOMES = {
     "FAULTS": "_faults",
     "Answer": "_reply",
+    "BatchPace": "_store",
     "FakeProvider": "_provider",
     "Reply": "_reply",
     "RequestRecord": "_ledger",

@@ -17,7 +17,7 @@ from email.utils import formatdate
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from deluge_sync.testing import _openai
+from deluge_sync.testing import _anthropic, _bedrock, _cohere, _gemini, _mistral, _openai
 from deluge_sync.testing._delivery import Outgoing
 from deluge_sync.testing._format import Call, Draft, Refused
 from deluge_sync.testing._reply import Answer, ErrorSpec, Raw, Reply
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from deluge_sync.testing._format import Route, WireFormat
     from deluge_sync.testing._ledger import RequestRecord
     from deluge_sync.testing._limits import Limits, Shortage
+    from deluge_sync.testing._store import Store
     from deluge_sync.testing._wire import Incoming
 
 __all__ = ["Charge", "Desk", "Latency", "Policy", "RetryHint", "Script", "ScriptSource", "Verdict", "presented_key"]
@@ -38,7 +39,8 @@ RetryHint: TypeAlias = Literal["seconds", "ms", "date"] | float | None
 Latency: TypeAlias = "float | Callable[[random.Random], float]"
 ScriptSource: TypeAlias = "Iterable[Reply | None] | Callable[[RequestRecord], Reply | None]"
 
-_FORMATS: tuple[WireFormat, ...] = (_openai,)
+# By their prefixes: the last one has none, and speaks where no other does.
+_FORMATS: tuple[WireFormat, ...] = (_anthropic, _gemini, _mistral, _cohere, _bedrock, _openai)
 _ORDINARY = Reply()
 _SEED_STRIDE = 1_000_003
 
@@ -98,10 +100,11 @@ class Verdict:
 
 
 class Desk:
-    """Decides replies, in any number of threads. Keeps no state but what `limits` and `script` guard themselves."""
+    """Decides replies, in any number of threads. Keeps no state but what `limits`, `script` and `store` guard."""
 
-    def __init__(self, policy: Policy, limits: Limits, faults: Faults, script: Script) -> None:
+    def __init__(self, policy: Policy, limits: Limits, faults: Faults, script: Script, store: Store) -> None:
         self._policy = policy
+        self._store = store
         self._limits = limits
         self._faults = faults
         self.script = script
@@ -118,7 +121,9 @@ class Desk:
             draft, charged = fixed, 0
         else:
             answer = reply.content if isinstance(reply.content, Answer) else Answer()
-            call = Call(incoming, record.sequence, rng, variables, policy.models, policy.ignore_unknown, answer)
+            call = Call(
+                incoming, record.sequence, rng, variables, policy.models, policy.ignore_unknown, answer, self._store
+            )
             draft, charged = self._considered(call, wire, route, fixed, record.key, in_flight)
         raw = draft.raw if isinstance(reply.content, Raw) else self._completed(draft.raw, wire, record)
         latency_s = self._latency_s(rng) if reply.latency_s is None else reply.latency_s
@@ -135,7 +140,8 @@ class Desk:
     ) -> tuple[Draft, int]:
         """The draft after all checks (or `fixed` in its place), and the tokens it was charged."""
         try:
-            self._check_key(key, wire)
+            if route is None or route.needs_key:
+                self._check_key(key, wire)
             self._check_concurrency(in_flight)
             draft, charged = self._admitted(call, wire, _existing(route, wire, call.incoming))
         except Refused as refused:
@@ -194,13 +200,13 @@ def presented_key(headers: Mapping[str, str]) -> str | None:
 
 
 def _routed(incoming: Incoming) -> tuple[WireFormat, Route | None, Mapping[str, str]]:
-    """The operation that takes the request, its path's variables, and the format that speaks (the first, if none)."""
-    for wire in _FORMATS:
-        for route in wire.ROUTES:
-            variables = route.match(incoming.path) if route.method == incoming.method else None
-            if variables is not None:
-                return wire, route, variables
-    return _FORMATS[0], None, {}
+    """The format that speaks under this path, the operation that takes the request, and its path's variables."""
+    wire = next(wire for wire in _FORMATS if incoming.path.startswith(f"{wire.PREFIX}/") or not wire.PREFIX)
+    for route in wire.ROUTES:
+        variables = route.match(incoming.path) if route.method == incoming.method else None
+        if variables is not None:
+            return wire, route, variables
+    return wire, None, {}
 
 
 def _existing(route: Route | None, wire: WireFormat, incoming: Incoming) -> Route:

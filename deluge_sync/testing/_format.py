@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from deluge_sync.testing._limits import Dimension, Shortage, Standing
     from deluge_sync.testing._reply import Raw
+    from deluge_sync.testing._store import Store
     from deluge_sync.testing._wire import Incoming
 
 __all__ = ["Call", "Draft", "Refused", "Route", "WireFormat"]
@@ -36,7 +37,7 @@ class Call:
     """A request that reached an operation. `sequence` is its number in the ledger, `rng` its own seeded dice.
 
     `variables` holds the parts of the path that the route names. `models` None: every model name is known.
-    `ignore_unknown` lets fields pass that the provider does not have.
+    `ignore_unknown` lets fields pass that the provider does not have. `store` is what outlasts the request.
     """
 
     incoming: Incoming
@@ -46,6 +47,7 @@ class Call:
     models: Sequence[str] | None
     ignore_unknown: bool
     answer: Answer
+    store: Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +63,23 @@ class Draft:
 class Route:
     """One operation: method, path with `{variables}` (each matches any text, slashes included), and its function.
 
-    The function returns a `Draft` or raises `Refused`. Looking things up (GET) does not count against the limits.
+    The function returns a `Draft` or raises `Refused`. Only what asks a model (POST, if nothing else is said) counts
+    against the limits. An address that was given to one client needs no key.
     """
 
-    def __init__(self, method: str, path: str, operation: Callable[[Call], Draft]) -> None:
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        operation: Callable[[Call], Draft],
+        *,
+        is_limited: bool | None = None,
+        needs_key: bool = True,
+    ) -> None:
         self.method = method
+        self.needs_key = needs_key
         self.operation = operation
-        self.is_limited = method == "POST"
+        self.is_limited = method == "POST" if is_limited is None else is_limited
         self._pattern = re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(path)))
 
     def match(self, path: str) -> dict[str, str] | None:
@@ -78,6 +90,10 @@ class Route:
 
 class WireFormat(Protocol):
     """The functions and tables of a format module."""
+
+    @property
+    def PREFIX(self) -> str:  # noqa: N802  (a module constant)
+        """What all its paths begin with, such as `/gemini`; empty for the one format without."""
 
     @property
     def ROUTES(self) -> Sequence[Route]:  # noqa: N802  (a module constant)

@@ -1,6 +1,7 @@
 """The OpenAI wire format: its paths, its errors, its rate-limit headers, the list of models.
 
-What a chat completion looks like is in `_openai_chat`.
+The operations themselves are in `_openai_chat`, `_openai_responses`, `_openai_embeddings`, `_openai_files` and
+`_openai_batches`.
 Sources: https://platform.openai.com/docs/guides/rate-limits and /docs/guides/error-codes (read 2026-11).
 """
 
@@ -11,8 +12,12 @@ import math
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from deluge_sync.testing import _openai_files, _openai_responses
 from deluge_sync.testing._format import Draft, Refused, Route
+from deluge_sync.testing._openai_batches import batch_routes
 from deluge_sync.testing._openai_chat import create_chat_completion
+from deluge_sync.testing._openai_embeddings import create_embeddings
+from deluge_sync.testing._openai_responses import create_response
 from deluge_sync.testing._reply import ErrorSpec, Raw
 
 if TYPE_CHECKING:
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
     from deluge_sync.testing._wire import Incoming
 
 __all__ = [
+    "PREFIX",
     "ROUTES",
     "api_key",
     "over_limit",
@@ -33,6 +39,7 @@ __all__ = [
     "wrong_method",
 ]
 
+PREFIX = ""
 _CREATED = 1_735_689_600
 _DEFAULT_MODELS = ("gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano")
 _JSON = MappingProxyType({"content-type": "application/json"})
@@ -139,8 +146,20 @@ def _document(document: dict[str, Any]) -> Draft:
     return Draft(Raw(200, _JSON, json.dumps(document).encode()))
 
 
+# What asks a model, by its URL. Batches may be made of these.
+_ASKING = MappingProxyType(
+    {
+        "/v1/chat/completions": create_chat_completion,
+        "/v1/embeddings": create_embeddings,
+        "/v1/responses": create_response,
+    }
+)
+
 ROUTES = (
-    Route("POST", "/v1/chat/completions", create_chat_completion),
+    *(Route("POST", path, operation) for path, operation in _ASKING.items()),
     Route("GET", "/v1/models", _list_models),
     Route("GET", "/v1/models/{model}", _get_model),
+    *_openai_files.ROUTES,
+    *_openai_responses.ROUTES,
+    *batch_routes(_ASKING, render_error),
 )

@@ -11,7 +11,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from deluge_sync.sdk.openai import ChatCompletionRequest
 from deluge_sync.testing._format import Refused
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-__all__ = ["checked_chat_request"]
+__all__ = ["checked_chat_request", "checked_fields", "unknown_model"]
 
 Request = dict[str, Any]
 
@@ -55,11 +55,22 @@ def checked_chat_request(body: bytes, *, ignore_unknown: bool = False) -> Reques
     Raises:
         Refused: with status 400; the error names the offending parameter.
     """
-    request = _parsed(body)
-    _check_model(request, ignore_unknown=ignore_unknown)
+    request = checked_fields(body, ChatCompletionRequest, ignore_unknown=ignore_unknown)
     for spec in chain.from_iterable(check(request) for check in _CHECKS):
         raise Refused(spec)
     return request
+
+
+def checked_fields(body: bytes, model: type[BaseModel], *, ignore_unknown: bool = False) -> Request:
+    """The request as parsed JSON, if its fields and their types are those of `model`. Raises like the above."""
+    request = _parsed(body)
+    _check_model(request, model, ignore_unknown=ignore_unknown)
+    return request
+
+
+def unknown_model(name: str) -> ErrorSpec:
+    """404 for a model that is not there."""
+    return ErrorSpec(404, f"the model '{name}' does not exist", code="model_not_found")
 
 
 def _bad(message: str, param: str | None, code: str = "invalid_value") -> ErrorSpec:
@@ -76,9 +87,9 @@ def _parsed(body: bytes) -> Request:
     return request
 
 
-def _check_model(request: Request, *, ignore_unknown: bool) -> None:
+def _check_model(request: Request, model: type[BaseModel], *, ignore_unknown: bool) -> None:
     try:
-        ChatCompletionRequest.model_validate(request, strict=True)
+        model.model_validate(request, strict=True)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
     else:

@@ -9,11 +9,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Self
 
 from deluge_sync.errors import ConfigError
+from deluge_sync.testing._aws_signature import SECRET_KEY
 from deluge_sync.testing._desk import Desk, Policy, Script, presented_key
 from deluge_sync.testing._faults import Faults
 from deluge_sync.testing._ledger import Ledger, RequestRecord, busiest
 from deluge_sync.testing._limits import Limits
 from deluge_sync.testing._listener import Listener
+from deluge_sync.testing._store import BatchPace, Store
 
 if TYPE_CHECKING:
     import os
@@ -29,7 +31,7 @@ Outage = Literal["refuse", "close", "503"]
 
 
 class FakeProvider:
-    """A hosted-model provider on loopback: a real HTTP/1.1 server that speaks OpenAI chat completions.
+    """A hosted-model provider on loopback: a real HTTP/1.1 server that speaks the providers' formats.
 
         with FakeProvider(requests_per_minute=600) as provider:
             client = openai.OpenAI(base_url=provider.openai_url, api_key="any")
@@ -54,6 +56,9 @@ class FakeProvider:
         faults: chances of misbehaviour by name, at most one for each request; `deluge_sync.testing.FAULTS` has them.
         script: replies for the coming requests, in order (None among them is an ordinary answer), or a function
             from the `RequestRecord` to a `Reply` or None. See `use_script`.
+        batches: how fast batches get on, and whether their time runs out; see `BatchPace`. Their requests are answered
+            as if they had been sent one by one, but count against no limit and are not in the ledger.
+        background: how fast a response in the background gets on, in looks at it and seconds.
         seed: makes faults and latencies repeatable: request number n always meets the same fate.
         keep_bodies: False keeps the ledger small in long runs.
         certfile, keyfile: PEM files; with them it speaks https.
@@ -82,6 +87,8 @@ class FakeProvider:
         chunk_delay_s: float = 0.0,
         faults: Mapping[str, float] = MappingProxyType({}),
         script: ScriptSource = (),
+        batches: BatchPace = BatchPace(),  # noqa: B008  (frozen)
+        background: BatchPace = BatchPace(),  # noqa: B008
         seed: int = 0,
         keep_bodies: bool = True,
         certfile: str | os.PathLike[str] | None = None,
@@ -105,7 +112,7 @@ class FakeProvider:
         self._port = port
         self._tls = _tls_context(certfile, keyfile)
         self._ledger = Ledger(keep_bodies=keep_bodies)
-        self._desk = Desk(policy, limits, Faults(faults), Script(script))
+        self._desk = Desk(policy, limits, Faults(faults), Script(script), Store(batches, background))
         self._outage: Outage | None = None
         # Guards _listener: starting and stopping from several threads must not leave a listener behind.
         self._lock = threading.Lock()
@@ -146,6 +153,36 @@ class FakeProvider:
     def openai_url(self) -> str:
         """What the `openai` package takes as `base_url`."""
         return f"{self.url}/v1"
+
+    @property
+    def anthropic_url(self) -> str:
+        """What the `anthropic` package takes as `base_url`; the version comes after it."""
+        return f"{self.url}/anthropic"
+
+    @property
+    def gemini_url(self) -> str:
+        """What the `google-genai` package takes as `base_url` in its `http_options`; the version comes after it."""
+        return f"{self.url}/gemini"
+
+    @property
+    def mistral_url(self) -> str:
+        """What the `mistralai` package takes as `server_url`; the version comes after it."""
+        return f"{self.url}/mistral"
+
+    @property
+    def cohere_url(self) -> str:
+        """What the `cohere` package takes as `base_url`; the version comes after it."""
+        return f"{self.url}/cohere"
+
+    @property
+    def bedrock_url(self) -> str:
+        """What `boto3` takes as `endpoint_url` for `bedrock-runtime`."""
+        return f"{self.url}/bedrock"
+
+    @property
+    def aws_secret_key(self) -> str:
+        """The secret of every AWS access key, for requests to Bedrock that are signed."""
+        return SECRET_KEY
 
     def use_script(self, script: ScriptSource) -> None:
         """Put `script` in the place of the one before, for requests from now on."""

@@ -6,7 +6,7 @@ text again, so that cutting, streaming and log-probabilities all agree with the 
 
 from __future__ import annotations
 
-__all__ = ["CHARS_PER_TOKEN", "count_tokens", "cut_tokens", "split_tokens"]
+__all__ = ["CHARS_PER_TOKEN", "count_tokens", "cut_tokens", "likeliest_tokens", "split_tokens"]
 
 CHARS_PER_TOKEN = 4
 
@@ -26,3 +26,12 @@ def cut_tokens(text: str, limit: int | None) -> tuple[str, bool]:
     if limit is None or count_tokens(text) <= limit:
         return text, False
     return text[: limit * CHARS_PER_TOKEN], True
+
+
+def likeliest_tokens(token: str, count: int) -> list[tuple[str, float]]:
+    """The `count` likeliest tokens in the place of `token`, with their log-probabilities.
+
+    `token` itself comes first; the others are made up and get less likely by one each.
+    """
+    names = [token, *(f"{token}~{rank}" for rank in range(1, count))][:count]
+    return [(name, round(-(sum(token.encode()) % 100) / 1000 - rank, 3)) for rank, name in enumerate(names)]

@@ -235,7 +235,7 @@ def test_a_wrong_key_is_an_authentication_error(
 def test_other_paths_and_methods_are_refused(fake_provider: FakeProvider, official: Official) -> None:
     client = official(fake_provider)
     with pytest.raises(openai.NotFoundError, match="unknown URL"):
-        client.embeddings.create(model="m", input="x")
+        client.moderations.create(input="x")
     with pytest.raises(openai.APIStatusError, match="does not take GET") as caught:
         client.get("/chat/completions", cast_to=object)
     assert caught.value.status_code == 405
