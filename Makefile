@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: demo test lint types layers codegen-check pytest soak sdk clean
+.PHONY: demo test lint types layers codegen-check pytest soak sdk catalogue clean
 
 demo: .venv/.runtime
 	$(BIN)/deluge-sync demo --output results.jsonl
@@ -33,6 +33,10 @@ soak: .venv/.dev
 sdk: .venv/.dev
 	$(BIN)/python -m codegen
 
+# Rebuild deluge_sync/models/catalogue/ from a table of prices and limits: make catalogue MODELS_CSV=models.csv
+catalogue: .venv/.dev
+	$(BIN)/python -m codegen.catalogue $(MODELS_CSV)
+
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
@@ -43,6 +47,11 @@ clean:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	touch $@
 
-.venv/.dev: pyproject.toml | .venv/bin/python
+# A package of an older wire generation, as another judge: it cannot be installed beside the newer one.
+.venv/judges/anthropic-0.76: | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $@ anthropic==0.76.0
+	touch $@
+
+.venv/.dev: pyproject.toml .venv/judges/anthropic-0.76 | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@ .venv/.runtime

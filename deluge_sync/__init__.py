@@ -20,20 +20,23 @@ if TYPE_CHECKING:
     from deluge_sync.config import SamplingParams
     from deluge_sync.errors import DelugeError, Interrupted
     from deluge_sync.models import register_model
-    from deluge_sync.prompt import Conversation, Message
+    from deluge_sync.prompt import Conversation, File, Image, Message
     from deluge_sync.response import APIResponse, Usage
-    from deluge_sync.tool import Tool
+    from deluge_sync.tool import Tool, ToolParams
 
 __all__ = [
     "APIResponse",
     "Conversation",
     "DelugeError",
+    "File",
+    "Image",
     "Interrupted",
     "LLMClient",
     "LeakyBucketLimiter",
     "Message",
     "SamplingParams",
     "Tool",
+    "ToolParams",
     "Usage",
     "__version__",
     "register_model",
@@ -45,12 +48,15 @@ _HOMES = {
     "APIResponse": "deluge_sync.response",
     "Conversation": "deluge_sync.prompt",
     "DelugeError": "deluge_sync.errors",
+    "File": "deluge_sync.prompt",
+    "Image": "deluge_sync.prompt",
     "Interrupted": "deluge_sync.errors",
     "LLMClient": "deluge_sync.client",
     "LeakyBucketLimiter": "deluge_sync._engine.limiter",
     "Message": "deluge_sync.prompt",
     "SamplingParams": "deluge_sync.config",
     "Tool": "deluge_sync.tool",
+    "ToolParams": "deluge_sync.tool",
     "Usage": "deluge_sync.response",
     "register_model": "deluge_sync.models",
 }

@@ -9,16 +9,22 @@ from __future__ import annotations
 import contextvars
 import threading
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, overload
+
+from deluge_sync.response import APIResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from asyncio import AbstractEventLoop
+    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 
+    from deluge_sync.deltas import StreamEvent
     from deluge_sync.prompt import Prompt
-    from deluge_sync.response import APIResponse
     from deluge_sync.tool import Tool
 
-__all__ = ["AsyncFacade"]
+__all__ = ["AsyncFacade", "StreamItem"]
+
+StreamItem: TypeAlias = "StreamEvent | APIResponse"
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -31,6 +37,13 @@ class Stoppable(Protocol[T_co]):
     def stop(self) -> None: ...
 
 
+class Deliverable(Protocol):
+    """An answer in pieces, which another thread may end early."""
+
+    def begin(self, deliver: Callable[[StreamItem], None]) -> None: ...
+    def stop(self) -> None: ...
+
+
 class AsyncFacade:
     """The awaitable half of `LLMClient`. Each method takes the arguments of its blocking twin and gives the same."""
 
@@ -39,6 +52,8 @@ class AsyncFacade:
         def _prepare(
             self, prompts: Iterable[Prompt] | Prompt, *, show_progress: bool, **extras: Any
         ) -> Stoppable[list[APIResponse]]: ...
+        def _stream(self, prompt: Any, tools: Any, **extras: Any) -> Deliverable: ...
+        def _shown(self, prompt: Any, tools: Any, **extras: Any) -> Stoppable[APIResponse]: ...
 
     @overload
     async def process_prompts_async(
@@ -51,6 +66,7 @@ class AsyncFacade:
         output_schema: Any = None,
         cache: str | None = None,
         service_tier: str | None = None,
+        prefer_model: str | None = None,
     ) -> list[APIResponse]: ...
     @overload
     async def process_prompts_async(
@@ -63,6 +79,7 @@ class AsyncFacade:
         output_schema: Any = None,
         cache: str | None = None,
         service_tier: str | None = None,
+        prefer_model: str | None = None,
     ) -> list[str | None]: ...
     async def process_prompts_async(
         self,
@@ -74,6 +91,7 @@ class AsyncFacade:
         output_schema: Any = None,
         cache: str | None = None,
         service_tier: str | None = None,
+        prefer_model: str | None = None,
     ) -> list[APIResponse] | list[str | None]:
         """Like `process_prompts_sync`. Cancelling the awaiting task cancels the prompts that have no answer yet."""
         call = self._prepare(
@@ -83,9 +101,70 @@ class AsyncFacade:
             output_schema=output_schema,
             cache=cache,
             service_tier=service_tier,
+            prefer_model=prefer_model,
         )
         responses = await _in_thread(call)
         return [response.completion for response in responses] if return_completions_only else responses
+
+    async def stream_chat(
+        self,
+        prompt: Prompt,
+        tools: Sequence[Tool | Mapping[str, Any]] | None = None,
+        *,
+        output_schema: Any = None,
+        cache: str | None = None,
+        service_tier: str | None = None,
+        prefer_model: str | None = None,
+    ) -> AsyncGenerator[StreamItem]:
+        """Like `stream_chat_sync`. Leaving the loop early, or cancelling the task, cuts the answer off."""
+        import asyncio  # as in `_in_thread`
+
+        loop, arrived = asyncio.get_running_loop(), asyncio.Queue[Any]()
+        call = self._stream(
+            prompt,
+            tools,
+            output_schema=output_schema,
+            cache=cache,
+            service_tier=service_tier,
+            prefer_model=prefer_model,
+        )
+        call.begin(lambda item: _into_loop(loop, arrived.put_nowait, item))
+        try:
+            is_last = False
+            while not is_last:
+                item = await arrived.get()
+                is_last = isinstance(item, APIResponse)
+                yield item
+        finally:
+            call.stop()
+
+    async def stream(
+        self,
+        prompt: Prompt,
+        tools: Sequence[Tool | Mapping[str, Any]] | None = None,
+        *,
+        output_schema: Any = None,
+        cache: str | None = None,
+        service_tier: str | None = None,
+        prefer_model: str | None = None,
+    ) -> APIResponse:
+        """Like `stream_sync`. Cancelling the awaiting task cuts the answer off."""
+        return await _in_thread(
+            self._shown(
+                prompt,
+                tools,
+                output_schema=output_schema,
+                cache=cache,
+                service_tier=service_tier,
+                prefer_model=prefer_model,
+            )
+        )
+
+
+def _into_loop(loop: AbstractEventLoop, put: Callable[[Any], None], item: Any) -> None:
+    """Hand `item` to the loop's thread; a loop that has ended wants nothing any more."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(put, item)
 
 
 async def _in_thread(call: Stoppable[T]) -> T:

@@ -7,7 +7,7 @@ Nothing here imports pydantic, so that a result file can be read cheaply; only `
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from deluge_sync.errors import ConfigError
 from deluge_sync.prompt import Conversation
@@ -24,16 +24,20 @@ __all__ = ["APIResponse", "Usage"]
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one answer, as the provider counted them. The four counts do not overlap.
+    """Tokens of one answer, as the provider counted them. The first four counts do not overlap.
 
     input_tokens: fresh input only; what was read from or written to the provider's prompt cache is counted apart.
     output_tokens: the answer, reasoning included.
+    cache_write_1h_tokens: the part of cache_write_tokens that is kept for an hour, which has a price of its own.
+    reasoning_tokens: the part of output_tokens that was reasoning; 0 also where the provider does not tell.
     """
 
     input_tokens: int
     output_tokens: int
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    reasoning_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -54,6 +58,8 @@ class Usage:
             self.output_tokens + other.output_tokens,
             self.cache_read_tokens + other.cache_read_tokens,
             self.cache_write_tokens + other.cache_write_tokens,
+            self.cache_write_1h_tokens + other.cache_write_1h_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
         )
 
 
@@ -70,6 +76,8 @@ class APIResponse:
     cost: US dollars; None when a price is unknown, which is not the same as 0.
     cache_hit: the provider's prompt cache; local_cache_hit: the client's own cache, so nothing was sent or paid.
     attempts: HTTP requests sent for it. latency_s: from the first of them to the end of the last.
+    parsed: with an `output_schema` the answer as an instance of its class, or as a JSON value; None where it does not
+        fit. `to_dict` stores its JSON value.
     """
 
     id: int
@@ -96,6 +104,7 @@ class APIResponse:
     error_kind: str | None = None
     attempts: int = 0
     latency_s: float | None = None
+    parsed: Any = None
 
     @property
     def completion(self) -> str | None:
@@ -129,13 +138,20 @@ class APIResponse:
     def cache_write_tokens(self) -> int | None:
         return self.usage.cache_write_tokens if self.usage is not None else None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Every field as JSON-ready values; `from_dict` makes an equal response of it."""
+    def to_dict(self, *, keep_media: bool = False) -> dict[str, Any]:
+        """Every field as JSON-ready values; `from_dict` makes an equal response of it but for the class of `parsed`.
+
+        An image or file is only named, unless `keep_media` asks for its content: a million stored answers need not
+        hold as many copies of what was asked about.
+        """
+        media: Literal["content", "placeholder"] = "content" if keep_media else "placeholder"
         plain: dict[str, Any] = {name: getattr(self, name) for name in _FIELD_NAMES}
-        plain["prompt"] = self.prompt.to_log()
+        plain["prompt"] = self.prompt.to_log(media=media)
         plain["sampling_params"] = self.sampling_params.model_dump(mode="json")
         plain["usage"] = asdict(self.usage) if self.usage is not None else None
-        plain["content"] = log_dialect.dump_message(self.content) if self.content is not None else None
+        plain["content"] = log_dialect.dump_message(self.content, media=media) if self.content is not None else None
+        if hasattr(self.parsed, "model_dump"):
+            plain["parsed"] = self.parsed.model_dump(mode="json")
         return plain
 
     @classmethod

@@ -15,11 +15,18 @@ from deluge_sync.testing import FakeProvider
 README = Path(__file__).parent.parent / "README.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
+KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "EXAMPLE_API_KEY")
+
 
 @pytest.mark.parametrize("block", BLOCKS, ids=[f"block{number}" for number in range(len(BLOCKS))])
 def test_the_block_runs(block: str, fake_provider: FakeProvider, tmp_path: Path) -> None:
-    keys = {"OPENAI_API_KEY": "sk-test-0123456789", "EXAMPLE_API_KEY": "example"}
-    environment = {**os.environ, **keys, "OPENAI_BASE_URL": fake_provider.openai_url}
+    keys = dict.fromkeys(KEYS, "sk-test-0123456789")
+    places = {
+        "OPENAI_BASE_URL": fake_provider.openai_url,
+        "ANTHROPIC_BASE_URL": fake_provider.anthropic_url,
+        "GOOGLE_GEMINI_BASE_URL": fake_provider.gemini_url,
+    }
+    environment = {**os.environ, **keys, **places}
 
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", block],

@@ -4,9 +4,11 @@ import dataclasses
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from deluge_sync.config import SamplingParams
 from deluge_sync.errors import ConfigError
@@ -27,7 +29,7 @@ def full_response() -> APIResponse:
         status_code=200,
         is_error=True,
         error_message="cut off",
-        usage=Usage(10, 5, 3, 2),
+        usage=Usage(10, 5, 3, 2, 1, 4),
         content=content,
         thinking="look it up",
         model_external="gpt-4.1-mini-2025-04-14",
@@ -44,6 +46,7 @@ def full_response() -> APIResponse:
         error_kind="TRUNCATED",
         attempts=3,
         latency_s=1.5,
+        parsed={"total": 4},
     )
 
 
@@ -59,6 +62,11 @@ def test_cache_hit_means_tokens_were_read(cache_read: int, hit: bool) -> None:
 def test_usage_adds_up_field_by_field() -> None:
     assert Usage(1, 2, 3, 4) + Usage(10, 20, 30, 40) == Usage(11, 22, 33, 44)
     assert sum([Usage(1, 1), Usage(2, 2, 2)], Usage(0, 0)) == Usage(3, 3, 2, 0)
+    assert Usage(1, 2, 3, 4, 1, 2) + Usage(10, 20, 30, 40, 10, 20) == Usage(11, 22, 33, 44, 11, 22)
+
+
+def test_parts_of_a_count_are_not_counted_again() -> None:
+    assert Usage(100, 20, 30, 7, cache_write_1h_tokens=5, reasoning_tokens=15).total_tokens == 157
 
 
 def test_stored_and_read_again_nothing_is_lost() -> None:
@@ -130,3 +138,35 @@ def test_a_field_of_a_later_version_is_passed_over() -> None:
 def test_importing_it_loads_no_pydantic() -> None:
     code = "import sys, deluge_sync.response, deluge_sync.prompt; sys.exit('pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_parsed_answer_is_stored_as_its_json_value() -> None:
+    class Sum(BaseModel):
+        total: int
+
+    response = dataclasses.replace(full_response(), parsed=Sum(total=4))
+    assert APIResponse.from_dict(json.loads(json.dumps(response.to_dict()))).parsed == {"total": 4}
+
+
+def with_image() -> APIResponse:
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(5_000)
+    prompt = Conversation.user("What is it?", image=picture)
+    return dataclasses.replace(full_response(), prompt=prompt)
+
+
+def test_stored_images_are_only_named() -> None:
+    stored = json.dumps(with_image().to_dict())
+    assert len(stored) < 3_000
+    assert APIResponse.from_dict(json.loads(stored)).prompt.messages[0].text == "What is it?"
+
+
+def test_stored_images_are_kept_when_asked_for() -> None:
+    response = with_image()
+    stored = json.loads(json.dumps(response.to_dict(keep_media=True)))
+    assert APIResponse.from_dict(stored) == response
+
+
+def test_the_answer_to_an_unreadable_image_can_be_stored(tmp_path: Path) -> None:
+    prompt = Conversation.user("What is it?", image=tmp_path / "gone.png")
+    response = dataclasses.replace(full_response(), prompt=prompt, is_error=True)
+    assert APIResponse.from_dict(json.loads(json.dumps(response.to_dict()))).is_error

@@ -1,6 +1,7 @@
 """What an adapter is given, what it gives back, and the functions every adapter has.
 
     Call -> build_request -> HttpRequest ~~> HttpReply -> parse_reply -> ModelReply | Failure
+                                         ~~> chunks    -> StreamReader -> deltas, then the same
 
 All of it is plain computation: an adapter opens no connection, waits for nothing and looks nothing up.
 """
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
     from deluge_sync._http import HttpReply, HttpRequest
     from deluge_sync._secret import Secret
     from deluge_sync.config import SamplingParams
+    from deluge_sync.deltas import StreamEvent
     from deluge_sync.models import Model
     from deluge_sync.prompt import Conversation, Message
     from deluge_sync.response import Usage
     from deluge_sync.tool import Tool
 
-__all__ = ["Adapter", "Call", "Extras", "ModelReply"]
+__all__ = ["Adapter", "Call", "Extras", "ModelReply", "StreamReader"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,14 @@ class Extras:
     output_schema: Any = None
     cache_pattern: str | None = None
     service_tier: str | None = None
+    prefer_model: str | None = None
+    """Of a pool the model to ask first, by its registry id; "last" is the one that answered the conversation last."""
+    background: bool = False
+    """Have the provider work on the answer by itself, to be fetched later."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Added to the request, in the place of ours of the same name. May hold keys, so no `repr` shows them."""
+    body: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """Fields for the top of the request's JSON, in the place of ours; in the provider's own words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,8 @@ class Call:
     base_url: str
     api_key: Secret | None
     extras: Extras
+    is_streamed: bool = False
+    """Ask for the answer in pieces; its body then goes through `open_stream`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +68,29 @@ class ModelReply:
     content: Message
     usage: Usage | None
     finish_reason: str | None
+    """In OpenAI's words where they fit ("stop", "length", "tool_calls", "content_filter"), else the provider's."""
     model_external: str | None
     response_id: str | None = None
     logprobs: list[Any] | None = None
+    """As OpenAI's chat completions write them: a dict a token with token, logprob, bytes and top_logprobs."""
     service_tier: str | None = None
     failure: Failure | None = None
     raw: Mapping[str, Any] | None = None
+
+
+class StreamReader(Protocol):
+    """Reads one streamed answer. Made for one attempt and used by one thread. Never raises, whatever the bytes."""
+
+    def feed(self, chunk: bytes) -> Sequence[StreamEvent]:
+        """What the next bytes of the body bring, in their order."""
+        ...
+
+    def finish(self, broken: Failure | None = None) -> ModelReply | Failure:
+        """The whole answer, once the body has ended. `broken` says why it ended before its time.
+
+        An answer that broke off is a `ModelReply` with a `failure` if anything of it had come.
+        """
+        ...
 
 
 class Adapter(Protocol):
@@ -79,4 +106,8 @@ class Adapter(Protocol):
 
     def parse_reply(self, call: Call, reply: HttpReply) -> ModelReply | Failure:
         """The answer in a complete reply, or why there is none. Never raises, whatever the bytes."""
+        ...
+
+    def open_stream(self, call: Call) -> StreamReader:
+        """A reader for the body of a successful reply to a streamed call."""
         ...

@@ -74,7 +74,8 @@ _CODES = _by_code(
             missingauthenticationtokenexception""",
         _Kind.CONTENT_FILTER: """
             content_filter content_filter_error content_policy_violation responsibleaipolicyviolation moderation_blocked
-            invalid_prompt data_inspection_failed prompt_blocked flagged_input""",
+            invalid_prompt data_inspection_failed prompt_blocked flagged_input bio_policy misalignment_policy_violation
+            image_content_policy_violation""",
         _Kind.CONTEXT_LENGTH: """
             context_length_exceeded model_context_window_exceeded exceed_context_size_error string_above_max_length""",
         _Kind.REQUEST_TOO_LARGE: "request_too_large payload_too_large request_entity_too_large",
@@ -89,16 +90,19 @@ _CODES = _by_code(
         _Kind.SERVER: """
             server_error internal_server_error internal_error internal api_error timeout_error conflict_error
             deadline_exceeded bad_gateway internalserverexception modelerrorexception modeltimeoutexception
-            modelstreamerrorexception""",
+            modelstreamerrorexception vector_store_timeout""",
         _Kind.MODEL_NOT_FOUND: """
-            model_not_found model_not_available model_decommissioned invalid_model deploymentnotfound not_found_error
-            not_found resourcenotfoundexception""",
+            model_not_found unknown_model model_not_available model_decommissioned invalid_model deploymentnotfound
+            not_found_error not_found resourcenotfoundexception""",
         _Kind.PERMISSION: """
             permission_error permission_denied accessdeniedexception forbidden unsupported_country_region_territory
             model_terms_required model_permission_blocked_org model_permission_blocked_project""",
         _Kind.BAD_REQUEST: """
             invalid_request_error invalid_argument validationexception bad_request unsupported_parameter
-            unsupported_value invalid_value failed_precondition""",
+            unsupported_value invalid_value failed_precondition data_residency_mismatch
+            invalid_image invalid_image_format invalid_base64_image invalid_image_url invalid_image_mode
+            image_too_large image_too_small image_parse_error image_file_too_large
+            unsupported_image_media_type empty_image_file failed_to_download_image image_file_not_found""",
     }
 )
 
@@ -173,6 +177,8 @@ _SPENT = r"^you have reached your specified (?:api )?usage limits"
 # For each kind that codes and status left, in the order of `_ORDER`. The message is in lower case. In a bad request it
 # may quote the prompt: there, what stops a key must stand at its start.
 _WORDINGS: Mapping[FailureKind, tuple[_Wording, ...]] = {
+    # Made too long before it was sent, or by a clock that is off: the next one is made anew.
+    _Kind.AUTH: (_Wording(r"^signature (?:expired|not yet current)", _Kind.SERVER),),
     _Kind.RATE_LIMIT: (
         _Wording(r"\blimit: 0(?![\d.])", _Kind.QUOTA, "gemini"),
         _Wording(r"used all available credits|monthly spending limit", _Kind.QUOTA, "xai"),
@@ -180,15 +186,23 @@ _WORDINGS: Mapping[FailureKind, tuple[_Wording, ...]] = {
         _Wording(_NO_CREDIT, _Kind.QUOTA),
         _Wording(_SPENT, _Kind.QUOTA),
         _Wording(r"per-day", _Kind.QUOTA_DAILY, "openrouter"),
+        _Wording(r"^too many tokens per day", _Kind.QUOTA_DAILY, "bedrock"),
         _Wording(r"^request too large", _Kind.REQUEST_TOO_LARGE),
         _Wording(_OVER_CAPACITY, _Kind.OVERLOADED),
     ),
     _Kind.SERVER: (_Wording(_OVER_CAPACITY, _Kind.OVERLOADED),),
-    _Kind.MODEL_NOT_FOUND: (_Wording(r"\bfile\b.{0,120}not found|no such file|^previous response", _Kind.BAD_REQUEST),),
+    _Kind.MODEL_NOT_FOUND: (
+        _Wording(
+            r"\bfile\b.{0,120}not found|no such file|^(?:previous response|response with id|item with id)",
+            _Kind.BAD_REQUEST,
+        ),
+    ),
     _Kind.PERMISSION: (
         _Wording(r"^(?:key|budget) limit exceeded", _Kind.QUOTA, "openrouter"),
         _Wording(r"used all available credits|monthly spending limit", _Kind.QUOTA, "xai"),
         _Wording(r"^your api key was reported as leaked", _Kind.AUTH),
+        _Wording(r"^authentication failed: please make sure your api key", _Kind.AUTH, "bedrock"),
+        _Wording(r"guardrail|moderation", _Kind.CONTENT_FILTER, "mistral"),
         _Wording(r"^content violates usage guidelines|input was flagged", _Kind.CONTENT_FILTER),
     ),
     _Kind.BAD_REQUEST: (
@@ -205,7 +219,8 @@ _WORDINGS: Mapping[FailureKind, tuple[_Wording, ...]] = {
         _Wording(r"^request (?:payload|body|entity)?.{0,20}(?:too large|exceeds)", _Kind.REQUEST_TOO_LARGE),
         _Wording(
             r"^(?:the )?model .{0,120}(?:does not exist|not found|deprecated|decommissioned)"
-            r"|^(?:invalid model|model not exist)|not a valid model|model identifier is invalid",
+            r"|^(?:invalid model|model not exist)|not a valid model|model identifier is invalid"
+            r"|^invocation of model id .{0,200}on-demand throughput isn",
             _Kind.MODEL_NOT_FOUND,
         ),
         _Wording(r"^user location is not supported", _Kind.PERMISSION, "gemini"),
@@ -315,12 +330,19 @@ def _refined(kind: FailureKind, message: str, provider: str) -> FailureKind:
 
 def _hollow_kind(document: object) -> FailureKind:
     """A reply without answer and without error: a slip of the server, unless output was paid for."""
-    return _Kind.SERVER if _choices(document) == [] and not _has_paid_output(document) else _Kind.MALFORMED
+    output = _field(document, "output")
+    is_hollow = (
+        [] in (_choices(document), output)
+        or (_field(document, "type") == "message" and not _field(document, "content"))
+        or (isinstance(output, dict) and not _field(_field(output, "message"), "content"))
+    )
+    return _Kind.SERVER if is_hollow and not _has_paid_output(document) else _Kind.MALFORMED
 
 
 _OUTPUT_COUNTS = (
     ("usage", "completion_tokens"),
     ("usage", "output_tokens"),
+    ("usage", "outputTokens"),
     ("usageMetadata", "candidatesTokenCount"),
     ("usageMetadata", "thoughtsTokenCount"),
 )
@@ -363,7 +385,11 @@ def _field(document: object, name: str) -> Any:
 
 def _choices(document: object) -> Any:
     choices = _field(document, "choices")
-    return _field(document, "candidates") if choices is None else choices
+    if choices is None:
+        choices = _field(document, "candidates")
+    if choices is None and _field(document, "usageMetadata") is not None:
+        return []  # Gemini leaves out a list that is empty
+    return choices
 
 
 def _first(choices: object) -> Any:

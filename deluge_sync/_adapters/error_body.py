@@ -40,6 +40,7 @@ _CODES: tuple[_Path, ...] = (
 )
 _MESSAGES: tuple[_Path, ...] = (
     ("message",),
+    ("message", "detail", 0, "msg"),
     ("Message",),
     ("msg",),
     ("status_msg",),

@@ -1,4 +1,4 @@
-"""The JSON Schema a user asks an answer to fit, and whether a provider can hold the model to it strictly.
+"""The JSON Schema a user asks an answer or a tool's arguments to fit, and whether strict mode can hold the model to it.
 
 Strict mode takes a part of JSON Schema only and answers 400 to the rest, so `allows_strict` says no where it is not
 sure. Nothing here validates an answer. The adapters call it when they build a request, the client to check its
@@ -7,16 +7,22 @@ arguments, the engine to estimate tokens.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic.errors import PydanticUserError
 
 from deluge_sync.errors import ConfigError
 
-__all__ = ["allows_strict", "schema_of"]
+if TYPE_CHECKING:
+    from deluge_sync.tool import Tool
+
+__all__ = ["allows_strict", "schema_of", "strict_parameters"]
+
+log = logging.getLogger(__name__)
 
 # Where a schema holds further schemas: by name, in a list, or one.
 _NAMED: Final = ("properties", "$defs", "definitions")
@@ -72,6 +78,19 @@ def schema_of(output_schema: Any) -> tuple[str, dict[str, Any]]:
 def allows_strict(schema: Any) -> bool:
     """Whether strict mode takes the schema: an object, and every object in it is closed and requires all it has."""
     return _is(schema, "object") and "anyOf" not in schema and _fits(schema)
+
+
+@lru_cache(maxsize=1_024)  # thousands of prompts come with the same tools
+def strict_parameters(tool: Tool) -> dict[str, Any] | None:
+    """The schema that holds a model to the tool's arguments, not to be changed; None where strict mode cannot.
+
+    What may be left out is required and nullable in it; `Tool.call` reads null as left out.
+    """
+    strict = tool.strict_parameters
+    if strict is None or not allows_strict(strict):
+        log.debug("tool %s is sent without strict, which its schema does not allow", tool.name)
+        return None
+    return strict
 
 
 def _name(title: str) -> str:

@@ -5,12 +5,15 @@ It reads `Snapshot`s and nothing else; `client` opens a display around a call th
     open_display -> painter (thread) -> surface (what can this stream show?) -> panel | bar | lines | log
                                                                                   └── board (placing it on a terminal)
 
+`live_text` shows a single answer while it arrives.
+
 Rich and tqdm are heavy: each is imported by the module of its kind, and that when such a display is opened.
 """
 
 from __future__ import annotations
 
+from deluge_sync._display.live_text import LiveText
 from deluge_sync._display.painter import Display, open_display
 from deluge_sync._display.surface import Kind
 
-__all__ = ["Display", "Kind", "open_display"]
+__all__ = ["Display", "Kind", "LiveText", "open_display"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from deluge_sync.tracker import Snapshot
 
-__all__ = ["cost", "duration", "errors", "of_limit", "plain", "share", "status_line", "summary_line"]
+__all__ = ["cost", "duration", "errors", "of_limit", "plain", "share", "status_line", "summary_line", "visible"]
 
 _LONGEST_TEXT = 200
 _SHOWN_ERRORS = 5
@@ -21,6 +21,7 @@ _ESCAPES = re.compile(
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
     r"|\x1b[ -/]*[0-~]?"
 )
+_DIRECTION_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _SPACES = frozenset("\t\n\v\f\r\x85\u2028\u2029")
 
 
@@ -29,6 +30,18 @@ def plain(text: str) -> str:
     kept = _ESCAPES.sub("", text[: 10 * _LONGEST_TEXT])
     kept = "".join(" " if char in _SPACES else char for char in kept if char in _SPACES or _is_visible(char)).strip()
     return kept if len(kept) <= _LONGEST_TEXT else kept[: _LONGEST_TEXT - 1] + "…"
+
+
+def visible(text: str) -> str:
+    """A piece of running text without controls, direction marks and half surrogates; line ends and tabs stay.
+
+    What follows an escape character is left as text, because it may come in another piece.
+    """
+    return "".join(char for char in text if char in "\n\t" or not _steers(char))
+
+
+def _steers(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cs") or char in _DIRECTION_MARKS
 
 
 def _is_visible(char: str) -> bool:

@@ -6,6 +6,7 @@ It decides nothing about what comes after; `engine` does.
 from __future__ import annotations
 
 import json
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -14,18 +15,21 @@ from deluge_sync._adapters.classify import classify_transport
 from deluge_sync._adapters.failure import LONGEST_HINT_S, Failure
 from deluge_sync._adapters.hints import rate_rooms
 from deluge_sync._adapters.json_schema import schema_of
+from deluge_sync._engine.streaming import StreamedAttempt
 from deluge_sync._http import Leash
 from deluge_sync.errors import TransportError
 from deluge_sync.prompt import estimate_text_tokens
 from deluge_sync.tool import Tool
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from deluge_sync._adapters.call import ModelReply
     from deluge_sync._engine.job import Job
     from deluge_sync._engine.limiter import Lease
     from deluge_sync._http import HttpReply, Transport
 
-__all__ = ["call_of", "estimate_tokens", "exchange", "failure_of", "read", "teach"]
+__all__ = ["call_of", "estimate_tokens", "exchange", "failure_of", "send", "teach"]
 
 # How long a key rests after a rate-limit reply that does not say how long.
 _UNTOLD_PAUSE_S = 1.0
@@ -34,7 +38,8 @@ _UNTOLD_PAUSE_S = 1.0
 def call_of(job: Job) -> Call:
     """The job's prompt for the model it is routed to, as the adapters take it."""
     route = job.route
-    return Call(job.prompt, route.model, route.params, route.base_url, route.api_key, job.extras)
+    is_streamed = job.listener is not None
+    return Call(job.prompt, route.model, route.params, route.base_url, route.api_key, job.extras, is_streamed)
 
 
 def estimate_tokens(call: Call) -> int:
@@ -43,26 +48,38 @@ def estimate_tokens(call: Call) -> int:
     if call.extras.output_schema is not None:
         beside.append(schema_of(call.extras.output_schema)[1])
     beside_tokens = estimate_text_tokens(json.dumps(beside, default=str)) if beside else 0
-    return call.prompt.count_tokens(max_new_tokens=call.params.max_new_tokens) + beside_tokens
+    prompt_tokens = call.prompt.estimate_tokens(call.params.max_new_tokens, media_rule=call.model.api_spec)
+    return prompt_tokens + beside_tokens
 
 
-def exchange(job: Job, transport: Transport, *, timeout_s: float) -> HttpReply | Failure:
-    """Send the job's request and wait for the whole reply, for at most `timeout_s`. A cancelled job is cut off."""
-    assert job.request is not None
-    job.leash = Leash(monotonic() + timeout_s)
+def exchange(
+    job: Job, transport: Transport, *, timeout_s: float, idle_s: float
+) -> tuple[HttpReply | Failure, ModelReply | Failure]:
+    """Send the job's request, wait for the whole reply and read it. A cancelled job is cut off.
+
+    It takes at most `timeout_s`; of a streamed answer no byte is waited for longer than `idle_s`.
+    """
+    if job.listener is None:
+        reply = send(job, transport.send, timeout_s=timeout_s)
+        return reply, reply if isinstance(reply, Failure) else job.route.adapter.parse_reply(call_of(job), reply)
+    streamed = StreamedAttempt(call_of(job), job.route, job.listener)
+    reply = send(job, partial(transport.stream, on_chunk=streamed.take, idle_s=idle_s), timeout_s=timeout_s)
+    return reply, streamed.outcome(reply)
+
+
+def send(job: Job, by: Callable[..., HttpReply], *, timeout_s: float) -> HttpReply | Failure:
+    """Send the job's request `by` a method of a transport, on a leash that whoever cancels the job can cut."""
+    request, leash = job.request, Leash(monotonic() + timeout_s)
+    assert request is not None
+    job.leash = leash
     if job.is_cancelled:  # looked at after the leash is there: a canceller sets the flag first and cuts then
-        job.leash.cut("cancelled")
+        leash.cut("cancelled")
     try:
-        return transport.send(job.request, timeout_s=timeout_s, leash=job.leash)
+        return by(request, timeout_s=timeout_s, leash=leash)
     except TransportError as error:
         return classify_transport(error)
     finally:
         job.leash = job.request = None
-
-
-def read(job: Job, reply: HttpReply | Failure) -> ModelReply | Failure:
-    """What the reply says, in our terms."""
-    return reply if isinstance(reply, Failure) else job.route.adapter.parse_reply(call_of(job), reply)
 
 
 def teach(job: Job, lease: Lease, reply: HttpReply | Failure, outcome: ModelReply | Failure) -> None:
@@ -71,7 +88,7 @@ def teach(job: Job, lease: Lease, reply: HttpReply | Failure, outcome: ModelRepl
     failure = failure_of(outcome)
     if failure is not None and failure.traits.pauses_key:
         pause_s = _UNTOLD_PAUSE_S if failure.retry_after_s is None else failure.retry_after_s
-        job.route.limiter.pause(min(pause_s, LONGEST_HINT_S))
+        lease.refused(min(pause_s, LONGEST_HINT_S))
         return
     if isinstance(reply, Failure) or isinstance(outcome, Failure):
         return

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from deluge_sync._adapters.call import ModelReply
 from deluge_sync._adapters.failure import Failure, FailureKind
-from deluge_sync._engine.attempt import call_of, estimate_tokens, exchange, failure_of, read, teach
-from deluge_sync._engine.dispatcher import Attempted, Dispatcher
+from deluge_sync._engine.attempt import call_of, estimate_tokens, exchange, failure_of, teach
+from deluge_sync._engine.background import Background
+from deluge_sync._engine.dispatcher import HURRIED_JOIN_S, JOIN_S, Attempted, Dispatcher
 from deluge_sync._engine.finish import Cache, Finisher
 from deluge_sync._engine.job import Job, Run
 from deluge_sync._engine.retry import Decision, GiveUp, History, RetryPolicy, SendAgain, decide
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from deluge_sync._adapters.call import Extras
     from deluge_sync._engine.limiter import Lease
     from deluge_sync._engine.pool import Pool
+    from deluge_sync._engine.streaming import Listener
     from deluge_sync.response import APIResponse
     from deluge_sync.tracker import Tracker
 
@@ -36,12 +38,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """`request_timeout_s` is the total time of one attempt, `seconds_per_prompt` that of all attempts and waits."""
+    """`request_timeout_s` is the total time of one attempt, `seconds_per_prompt` that of all attempts and waits.
+
+    `stream_idle_s` is how long a streamed answer may pause, `background_timeout_s` the time for an answer that the
+    provider works on in the background.
+    """
 
     max_workers: int
     request_timeout_s: float
     seconds_per_prompt: float = inf
     outage_patience_s: float = 60.0
+    stream_idle_s: float = 60.0
+    background_timeout_s: float = 3_600.0
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     cache: Cache | None = None
     postprocess: Callable[[APIResponse], APIResponse] | None = None
@@ -66,26 +74,50 @@ class Engine:
         self._chance = chance
         self._finisher = Finisher(tracker, cache=settings.cache, postprocess=settings.postprocess, clock=clock)
         self._transport = Transport()
+        self._background = Background(
+            self._transport, clock=clock, chance=chance, request_timeout_s=settings.request_timeout_s
+        )
         self._dispatcher = Dispatcher(
             self, max_workers=settings.max_workers, outage_patience_s=settings.outage_patience_s, clock=clock
         )
 
-    def submit(self, job_id: int, prompt: Conversation, *, run: Run, extras: Extras) -> Job:
-        """Queue one prompt; its answer will be in the job's future.
+    def submit(
+        self, job_id: int, prompt: Conversation, *, run: Run, extras: Extras, listener: Listener | None = None
+    ) -> Job:
+        """Queue one prompt; its answer will be in the job's future, and in pieces at the `listener`.
 
         Raises:
             ClientClosedError: the engine was closed.
         """
-        job = Job(job_id, prompt, run, self._pool.choose(run), extras)
+        job = self.prepare(job_id, prompt, run=run, extras=extras, listener=listener)
+        self.start(job)
+        return job
+
+    def prepare(
+        self, job_id: int, prompt: Conversation, *, run: Run, extras: Extras, listener: Listener | None = None
+    ) -> Job:
+        """A job that is not queued yet: whoever must not lose it puts it where it can be found, and calls `start`."""
+        prefer = prompt.model_used if extras.prefer_model == "last" else extras.prefer_model
+        job = Job(job_id, prompt, run, self._pool.choose(run, prefer=prefer), extras, listener=listener)
         job.queued_at = self._clock()
-        job.deadline = job.queued_at + self._settings.seconds_per_prompt
+        settings = self._settings
+        job.deadline = job.queued_at + settings.seconds_per_prompt
+        if extras.background:
+            job.deadline = min(job.deadline, job.queued_at + settings.background_timeout_s)
+        return job
+
+    def start(self, job: Job) -> None:
+        """Queue what `prepare` made.
+
+        Raises:
+            ClientClosedError: the engine was closed.
+        """
         self._tracker.queued()
         try:
             self._dispatcher.submit(job, look_up=self._settings.cache is not None)
         except ClientClosedError:
             self._tracker.cancelled()
             raise
-        return job
 
     def refuse(self, job_id: int, error: ConfigError, *, run: Run) -> Job:
         """A job that ends as an error at once, because its prompt cannot be read."""
@@ -105,9 +137,9 @@ class Engine:
         """End `jobs` as errors unless they are finished; what is on the wire is cut off."""
         self._dispatcher.cancel(jobs)
 
-    def close(self) -> None:
-        """End everything, threads and connections included."""
-        self._dispatcher.close()
+    def close(self, *, in_a_hurry: bool = False) -> None:
+        """End everything, threads and connections included. `in_a_hurry` waits for no callback of the user's."""
+        self._dispatcher.close(join_s=HURRIED_JOIN_S if in_a_hurry else JOIN_S)
         self._transport.close()
 
     # --- what the dispatcher calls
@@ -118,8 +150,11 @@ class Engine:
 
     def plan(self, job: Job) -> float | None:
         """Build the request and tell its tokens. None: the job ended, because it can or should not be sent."""
+        if job.pending_id is not None:
+            self._background.prepare(job)
+            return 0
         if (stopped := job.run.why_stopped(job.route)) is not None:
-            job.route = self._pool.choose(job.run, avoid=job.route)
+            job.route = self._pool.fall_back(job.run, job.route, job.useless)
             if job.run.why_stopped(job.route) is not None:
                 self._finisher.fail(job, stopped, "not sent: an earlier request of this run failed so")
                 return None
@@ -133,69 +168,98 @@ class Engine:
 
     def attempt(self, job: Job, lease: Lease) -> Attempted:
         """Send once, and finish the job unless it is to be sent again."""
+        if job.pending_id is not None:
+            return self._look(job)
         outcome = self._exchange(job, lease)
+        return outcome if isinstance(outcome, Attempted) else self._conclude(job, outcome)
+
+    def _look(self, job: Job) -> Attempted:
+        """Look after an answer that the provider works on in the background."""
+        found = self._background.look(job)
+        if isinstance(found, SendAgain):
+            return Attempted(is_answered=True, again=found)
+        if isinstance(found, ModelReply):
+            self._finisher.bill(job, found)
+        if job.pending_id is None and not self._background.is_over(job):
+            return self._conclude(job, found)
+        self._background.abandon(job)
+        self._finish(job, found, None)
+        return Attempted(is_answered=True)
+
+    def _conclude(self, job: Job, outcome: ModelReply | Failure) -> Attempted:
+        """Finish the job, unless it is to be sent again."""
         failure = failure_of(outcome)
         decision: Decision = GiveUp() if failure is None else self._decide(job, failure)
         is_answered = _is_answered(failure)
         if isinstance(decision, SendAgain):
             self._reroute(job, decision)
             return Attempted(is_answered, again=decision)
-        if isinstance(outcome, ModelReply):
-            self._finisher.answer(job, outcome, decision.reason)
-        else:
-            self._finisher.fail(job, outcome, decision.reason)
+        self._finish(job, outcome, decision.reason)
         return Attempted(is_answered)
+
+    def _finish(self, job: Job, outcome: ModelReply | Failure, reason: str | None) -> None:
+        if isinstance(outcome, ModelReply):
+            self._finisher.answer(job, outcome, reason)
+        else:
+            self._finisher.fail(job, outcome, reason)
 
     def give_up(self, job: Job, error: BaseException) -> None:
         """Finish a job that cannot be carried out."""
+        self._background.abandon(job)
         if not job.future.done():
             kind, message = _WHY_GIVEN_UP.get(type(error), (FailureKind.INTERNAL, f"{type(error).__name__}: {error}"))
             self._finisher.fail(job, Failure(kind, message or str(error), may_have_been_processed=False))
 
     def outlast(self, job: Job, down_s: float) -> None:
         """Finish a job whose provider has been down for longer than is waited for."""
-        message = f"the provider has not answered for {down_s:.0f} s, and the prompt waited for it long enough"
+        message = f"the provider has not answered for {down_s:.0f} s, which is longer than a prompt waits for it"
         self._finisher.fail(job, Failure(FailureKind.OUTAGE, message, may_have_been_processed=False))
 
     # --- one attempt and what follows from it
 
-    def _exchange(self, job: Job, lease: Lease) -> ModelReply | Failure:
+    def _exchange(self, job: Job, lease: Lease) -> ModelReply | Failure | Attempted:
+        """What came back; an `Attempted` where that only says that the provider goes on in the background."""
         now = self._clock()
         job.sent += 1
         job.first_sent_at = now if job.first_sent_at is None else job.first_sent_at
         self._tracker.started(attempt=job.sent)
         timeout_s = max(0.0, min(self._settings.request_timeout_s, job.deadline - now))
-        reply = exchange(job, self._transport, timeout_s=timeout_s)
-        outcome = read(job, reply)
+        reply, outcome = exchange(job, self._transport, timeout_s=timeout_s, idle_s=self._settings.stream_idle_s)
         teach(job, lease, reply, outcome)
         failure = failure_of(outcome)
         self._tracker.attempt_ended(
             is_rate_limited=failure is not None and failure.kind is FailureKind.RATE_LIMIT,
             is_maybe_billed=isinstance(outcome, Failure) and outcome.may_have_been_processed,
         )
+        if (first_look := self._background.begins(job, reply)) is not None:
+            return Attempted(is_answered=True, again=first_look)
         if isinstance(outcome, ModelReply):
             self._finisher.bill(job, outcome)
         return outcome
 
     def _decide(self, job: Job, failure: Failure) -> Decision:
         job.run.note(job.route, failure)
+        if not failure.traits.same_model_may_help:
+            job.useless.add(job.route)
         is_refusal = failure.kind is FailureKind.RATE_LIMIT
         job.refusals += is_refusal
         job.attempts += not is_refusal
+        if job.listener is not None and job.listener.has_heard:
+            return GiveUp("not sent again, because part of the answer had been handed on")
         now = self._clock()
         history = History(
             attempts=job.attempts,
             refusals=job.refusals,
             elapsed_s=now - (job.first_sent_at or now),
             seconds_left=job.deadline - now,
-            has_other_model=self._pool.has_other(job.run, job.route),
+            has_other_model=self._pool.fall_back(job.run, job.route, job.useless) is not job.route,
         )
         return decide(failure, history, self._settings.retry, self._chance)
 
     def _reroute(self, job: Job, again: SendAgain) -> None:
         log.debug("job %s is sent again in %.2f s", job.id, again.delay_s)
         if again.to_other_model:
-            job.route = self._pool.choose(job.run, avoid=job.route)
+            job.route = self._pool.fall_back(job.run, job.route, job.useless)
 
 
 def _is_answered(failure: Failure | None) -> bool | None:

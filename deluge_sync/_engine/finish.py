@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from deluge_sync._adapters.failure import FailureKind
+from deluge_sync._engine.parsed import parsed_answer
 from deluge_sync._engine.respond import answer_response, failure_response
 from deluge_sync.models.pricing import cost_usd
 from deluge_sync.response import APIResponse
@@ -66,8 +67,8 @@ class Finisher:
     def answer(self, job: Job, reply: ModelReply, reason: str | None = None) -> None:
         """The model answered, or refused. `reason` says why what failed was not tried again."""
         response = answer_response(job, reply, reason=reason, latency_s=self._latency_s(job))
-        if response.is_error:
-            self._tracker.failed(str(response.error_kind))
+        if reply.failure is not None:
+            self._count_failed(reply.failure)
             self._deliver(job, response)
         else:
             self._tracker.answered()
@@ -79,10 +80,7 @@ class Finisher:
     def fail(self, job: Job, failure: Failure, reason: str | None = None) -> None:
         """There is no answer. `reason` says why it was not tried again."""
         response = failure_response(job, failure, reason=reason, latency_s=self._latency_s(job))
-        if failure.kind is FailureKind.CANCELLED:
-            self._tracker.cancelled()
-        else:
-            self._tracker.failed(failure.kind.value)
+        self._count_failed(failure)
         self._deliver(job, response)
 
     def answer_from_cache(self, job: Job) -> bool:
@@ -90,10 +88,18 @@ class Finisher:
         found = self._look_up(job)
         if found is None:
             return False
-        hit = replace(found, id=job.id, prompt=job.prompt, local_cache_hit=True, cost=0.0, attempts=0, latency_s=None)
+        parsed = parsed_answer(job.extras.output_schema, found.text)
+        own = {"id": job.id, "prompt": job.prompt, "parsed": parsed, "attempts": 0, "latency_s": None}
+        hit = replace(found, local_cache_hit=True, cost=0.0, **own)
         self._tracker.answered(is_local_cache_hit=True)
         self._deliver(job, hit)
         return True
+
+    def _count_failed(self, failure: Failure) -> None:
+        if failure.kind is FailureKind.CANCELLED:
+            self._tracker.cancelled()
+        else:
+            self._tracker.failed(failure.kind.value)
 
     def _latency_s(self, job: Job) -> float | None:
         return None if job.first_sent_at is None else self._clock() - job.first_sent_at

@@ -14,7 +14,9 @@ from deluge_sync._fork import start_afresh_in_child
 
 if TYPE_CHECKING:
     from deluge_sync._adapters.failure import Failure
+    from deluge_sync._engine.limiter import LeakyBucketLimiter
     from deluge_sync._engine.pool import Route
+    from deluge_sync._engine.streaming import Listener
     from deluge_sync._http import HttpRequest, Leash
     from deluge_sync.prompt import Conversation
     from deluge_sync.response import APIResponse
@@ -58,6 +60,9 @@ class Job:
     """One prompt until its answer is delivered. After `submit` it belongs to one thread at a time, never to two.
 
     `attempts` are those that count towards the maximum, `refusals` the rate limits between them, `sent` all requests.
+    `useless` are the routes that cannot answer this prompt. `listener`, if there is one, gets the answer in pieces as
+    it arrives. `pending_id` is the provider's name for an answer that it works on in the background; `looks` were made
+    for it since, through a limiter of their own.
     Times are of the engine's clock. `future` gets the `APIResponse`; it never gets an exception from a provider.
     """
 
@@ -76,4 +81,14 @@ class Job:
     first_sent_at: float | None = None
     request: HttpRequest | None = None
     leash: Leash | None = None
+    listener: Listener | None = None
+    useless: set[Route] = field(default_factory=set)
+    pending_id: str | None = None
+    looks: int = 0
+    lane_limiter: LeakyBucketLimiter | None = None
     is_cancelled: bool = False
+
+    @property
+    def limiter(self) -> LeakyBucketLimiter:
+        """What admits the job's next request."""
+        return self.lane_limiter or self.route.limiter

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from deluge_sync._engine.parsed import parsed_answer
 from deluge_sync.models.pricing import cost_usd
 from deluge_sync.response import APIResponse
 
@@ -26,7 +27,7 @@ def answer_response(job: Job, reply: ModelReply, *, reason: str | None, latency_
         sampling_params=job.route.params,
         status_code=200,
         is_error=failure is not None,
-        error_message=_message(failure, reason) if failure is not None else None,
+        error_message=_message(job, failure, reason) if failure is not None else None,
         error_kind=failure.kind.value if failure is not None else None,
         usage=usage,
         content=reply.content,
@@ -42,6 +43,7 @@ def answer_response(job: Job, reply: ModelReply, *, reason: str | None, latency_
         raw_response=dict(reply.raw) if reply.raw is not None else None,
         attempts=job.sent,
         latency_s=latency_s,
+        parsed=parsed_answer(job.extras.output_schema, reply.content.text),
     )
 
 
@@ -55,7 +57,7 @@ def failure_response(job: Job, failure: Failure, *, reason: str | None, latency_
         sampling_params=job.route.params,
         status_code=failure.status,
         is_error=True,
-        error_message=_message(failure, reason),
+        error_message=_message(job, failure, reason),
         error_kind=failure.kind.value,
         retry_with_different_model=traits.other_model_may_help,
         give_up_if_no_other_models=not traits.same_model_may_help,
@@ -64,5 +66,7 @@ def failure_response(job: Job, failure: Failure, *, reason: str | None, latency_
     )
 
 
-def _message(failure: Failure, reason: str | None) -> str:
-    return f"{failure.message} ({reason})" if reason else failure.message
+def _message(job: Job, failure: Failure, reason: str | None) -> str:
+    """What went wrong. Some servers quote the key they refuse, and not every key looks like one."""
+    message = f"{failure.message} ({reason})" if reason else failure.message
+    return message if job.route.api_key is None else job.route.api_key.hide_in(message)

@@ -14,6 +14,9 @@ What counts as a prompt:
 - Any other name, and standard input: by content. A first line that opens with `{` or `[` means JSON lines, a header
   with a column named `prompt` means CSV, the rest is text.
 
+An image or a file in `messages` is at an http(s) or data URL. A path on this machine is a bad line, unless local files
+are allowed: whoever wrote the prompts would have your files sent to a provider.
+
 Blank lines are no prompts. A prompt's index is its place among the file's prompts, from 0, bad ones included, so that
 it stays the same whether bad lines are passed over or corrected. Ids may repeat; the index tells prompts apart.
 """
@@ -64,17 +67,18 @@ class Prompt:
     id: Any
     content: str | list[Any]
     carried: Mapping[str, Any] = field(default_factory=dict)
+    allow_local_files: bool = False
 
     def conversation(self, system: str | None = None) -> Conversation:
         """What is sent. `system` comes first, unless the row's messages bring a system message of their own.
 
         Raises:
-            ConfigError: the messages are not in OpenAI form.
+            ConfigError: the messages are not in OpenAI form, or name a local file without `allow_local_files`.
         """
         if isinstance(self.content, str):
             conversation = Conversation.user(self.content)
         else:
-            conversation = Conversation.from_openai_chat(self.content)
+            conversation = Conversation.from_openai_chat(self.content, allow_local_files=self.allow_local_files)
         if system is not None and not any(message.role == "system" for message in conversation):
             conversation.messages.insert(0, Message.system(system))
         return conversation
@@ -99,11 +103,17 @@ class Survey:
 
 
 class PromptFile:
-    """A seekable file of prompts; `name` is how messages call it. Not for two threads at once."""
+    """A seekable file of prompts; `name` is how messages call it. Not for two threads at once.
 
-    def __init__(self, file: BinaryIO, name: str, file_format: Format | None = None) -> None:
+    With `allow_local_files` its messages may name images and files on this machine, which are then read and sent.
+    """
+
+    def __init__(
+        self, file: BinaryIO, name: str, file_format: Format | None = None, *, allow_local_files: bool = False
+    ) -> None:
         self.name = name
         self._file = file
+        self._allow_local_files = allow_local_files
         self.format: Format = file_format or _guess_format(file)
 
     def survey(self, on_bad: Callable[[str], None]) -> Survey:
@@ -139,12 +149,19 @@ class PromptFile:
 
     def _parse(self, lines: Iterator[bytes]) -> Iterator[Prompt | BadLine]:
         for index, (line, record) in enumerate(_READERS[self.format](lines)):
-            yield record if isinstance(record, BadLine) else _check(index, line, record)
+            if isinstance(record, BadLine):
+                yield record
+            else:
+                yield _check(index, line, record, allow_local_files=self._allow_local_files)
 
 
 @contextmanager
-def open_prompts(path: str, file_format: Format | None = None) -> Iterator[PromptFile]:
+def open_prompts(
+    path: str, file_format: Format | None = None, *, allow_local_files: bool = False
+) -> Iterator[PromptFile]:
     """The prompt file at `path`, `-` for standard input; `file_format` overrules name and content.
+
+    `allow_local_files` is for files whose every line you trust.
 
     Raises:
         BadInputError: there is no such file, or it cannot be read.
@@ -153,11 +170,11 @@ def open_prompts(path: str, file_format: Format | None = None) -> Iterator[Promp
     chosen = file_format or _FORMATS.get(Path(path).suffix.lower())
     with _open(path, name) as file:
         if _is_rereadable(file):
-            yield PromptFile(file, name, chosen)
+            yield PromptFile(file, name, chosen, allow_local_files=allow_local_files)
         else:
             with tempfile.TemporaryFile() as spool:
                 shutil.copyfileobj(file, spool)
-                yield PromptFile(spool, name, chosen)
+                yield PromptFile(spool, name, chosen, allow_local_files=allow_local_files)
 
 
 @contextmanager
@@ -280,14 +297,15 @@ _READERS: dict[Format, Callable[[Iterator[bytes]], Iterator[tuple[int, dict[str,
 }
 
 
-def _check(index: int, line: int, record: dict[str, Any]) -> Prompt | BadLine:
+def _check(index: int, line: int, record: dict[str, Any], *, allow_local_files: bool) -> Prompt | BadLine:
     """The prompt in a raw record, or what is wrong with it."""
     if reason := _prompt_trouble(record):
         return BadLine(line, reason)
     carried = {name: value for name, value in record.items() if name not in ("id", "prompt", "messages")}
     given_id = record.get("id")
     content = record["prompt"] if "prompt" in record else record["messages"]
-    prompt = Prompt(index, line, index if given_id is None else given_id, content, carried)
+    row_id = index if given_id is None else given_id
+    prompt = Prompt(index, line, row_id, content, carried, allow_local_files)
     return _check_messages(prompt) if "messages" in record else prompt
 
 
@@ -315,7 +333,8 @@ def _check_messages(prompt: Prompt) -> Prompt | BadLine:
     try:
         prompt.conversation()
     except ConfigError as error:
-        return BadLine(prompt.line, f"'messages': {error}")
+        reason = str(error).replace("allow_local_files=True", "--allow-local-files")
+        return BadLine(prompt.line, f"'messages': {reason}")
     return prompt
 
 

@@ -71,6 +71,7 @@ class Options:
     restart: bool = False
     retry_errors: bool = False
     skip_bad_lines: bool = False
+    allow_local_files: bool = False
 
     @property
     def mode(self) -> Mode:
@@ -104,6 +105,7 @@ _at_least_1 = click.IntRange(min=1)
 @click.option("--restart", is_flag=True, help="Begin anew; old results are moved aside to RESULTS.1, .2, ...")
 @click.option("--retry-errors", is_flag=True, help="Send prompts again whose row in RESULTS is an error.")
 @click.option("--skip-bad-lines", is_flag=True, help="Report unusable lines of PROMPTS and pass over them.")
+@click.option("--allow-local-files", is_flag=True, help="Let PROMPTS name local images and files, which are then sent.")
 def command(**options: Any) -> None:
     """Answer every prompt in PROMPTS and write one JSON line for each to RESULTS.
 
@@ -134,7 +136,8 @@ def run(options: Options) -> Exit:
     """
     _check_options(options)
     environment = _environment(options.env_file)
-    with open_prompts(options.prompts, options.file_format) as prompts:
+    opened = open_prompts(options.prompts, options.file_format, allow_local_files=options.allow_local_files)
+    with opened as prompts:
         bad_lines = _BadLines(is_skipping=options.skip_bad_lines)
         survey = prompts.survey(bad_lines)
         client = _client(options, environment)
@@ -272,9 +275,9 @@ def _settings_digest(options: Options, environment: Mapping[str, str]) -> str:
 def _usual_url(model_name: str, environment: Mapping[str, str]) -> str:
     """Where the client finds a model that no --base-url says anything about."""
     from deluge_sync.models import get_model  # as in `_client`
+    from deluge_sync.models.place import base_url_of
 
-    model = get_model(model_name)
-    return environment.get(model.base_url_env_var or "") or model.api_base
+    return base_url_of(get_model(model_name), environment)
 
 
 # --- what comes out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from math import inf
@@ -20,11 +20,12 @@ from deluge_sync._engine.limiter import LeakyBucketLimiter
 from deluge_sync._engine.pool import Pool
 from deluge_sync._engine.retry import RetryPolicy
 from deluge_sync._fork import start_afresh_in_child
-from deluge_sync.aio import AsyncFacade
+from deluge_sync.aio import AsyncFacade, StreamItem
 from deluge_sync.client import settings
 from deluge_sync.client.collect import Collect
 from deluge_sync.client.feed import Feed
 from deluge_sync.client.routes import find_models, make_routes
+from deluge_sync.client.stream import ShownCall, StreamCall
 from deluge_sync.config import ReasoningEffort, SamplingParams
 from deluge_sync.errors import ClientClosedError, ConfigError, Interrupted
 from deluge_sync.prompt import Conversation, Message, Prompt, is_message_list, to_conversation
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from deluge_sync._engine.job import Job
+    from deluge_sync._engine.streaming import Listener
     from deluge_sync.response import APIResponse
     from deluge_sync.tool import Tool
 
@@ -63,12 +65,16 @@ class LLMClient(AsyncFacade):
             and of the longest answer it may get.
         max_concurrent_requests: requests on the wire at once.
         sampling_params: one for all models or one each; by default made of `temperature`, `top_p`, `json_mode`,
-            `max_new_tokens`, `reasoning_effort`, `logprobs` and `top_logprobs` below.
+            `max_new_tokens`, `reasoning_effort`, `thinking_budget`, `seed`, `stop`, `logprobs` and `top_logprobs`.
         model_weights: "uniform", or one number a model; a prompt's model is drawn by them.
         max_attempts: requests for one prompt at most, the first one included. Rate-limit replies do not count.
         request_timeout: seconds for one request in total, from connecting to the last byte.
         cache: answers from earlier runs: an object with `get(prompt)` and `put(prompt, response)`.
         extra_headers: sent with every request.
+        use_responses_api: ask OpenAI's Responses API instead of chat completions.
+        background: have the provider work on answers by itself and look after them, so that none of them holds a
+            connection or a place among `max_concurrent_requests`. Needs `use_responses_api`.
+        extra_body: fields for the top of every request's JSON, in the provider's own words.
         progress: how `show_progress` looks: a panel, a bar, or a log line now and then.
         postprocess: called once with each response, in a worker thread; what it returns is delivered.
         base_url: send everything there; what comes before `/chat/completions`.
@@ -78,6 +84,9 @@ class LLMClient(AsyncFacade):
         limits: "auto" knows no limits but that on concurrency and starts from the provider's headers alone.
         max_seconds_per_prompt: for all attempts and waits of one prompt; None for no bound.
         outage_patience: seconds that a prompt waits for a provider that is down, before it fails.
+        thinking_budget, seed, stop: see `SamplingParams`.
+        background_timeout: seconds that a background answer may take; then it is cancelled.
+        stream_idle_timeout: seconds that a streamed answer may pause before it counts as broken.
 
     Raises:
         UnknownModelError: a name is not registered.
@@ -121,6 +130,12 @@ class LLMClient(AsyncFacade):
         limits: Literal["auto"] | None = None,
         max_seconds_per_prompt: float | None = None,
         outage_patience: float = 60,
+        thinking_budget: int | None = None,
+        seed: int | None = None,
+        stop: str | Sequence[str] | None = None,
+        extra_body: Mapping[str, Any] | None = None,
+        stream_idle_timeout: float = 60,
+        background_timeout: float = 3_600,
     ) -> None:
         settings.check_whole_numbers(
             max_requests_per_minute=max_requests_per_minute,
@@ -129,6 +144,7 @@ class LLMClient(AsyncFacade):
             max_attempts=max_attempts,
         )
         settings.check_numbers(request_timeout=request_timeout, outage_patience=outage_patience)
+        settings.check_numbers(stream_idle_timeout=stream_idle_timeout, background_timeout=background_timeout)
         if max_seconds_per_prompt is not None:
             settings.check_numbers(max_seconds_per_prompt=max_seconds_per_prompt)
         settings.check_choice("progress", progress, settings.PROGRESS)
@@ -139,7 +155,7 @@ class LLMClient(AsyncFacade):
             settings.check_choice("limits", limits, ("auto",))
         settings.check_cache(cache)
         settings.check_callable("postprocess", postprocess)
-        settings.check_responses_api(use_responses_api=use_responses_api, background=background)
+        settings.check_background(use_responses_api=use_responses_api, background=background)
         names = settings.names_of(model_names)
         default = SamplingParams(
             temperature=temperature,
@@ -149,13 +165,16 @@ class LLMClient(AsyncFacade):
             reasoning_effort=reasoning_effort,
             logprobs=logprobs,
             top_logprobs=top_logprobs,
+            thinking_budget=thinking_budget,
+            seed=seed,
+            stop=settings.stop_of(stop),
         )
         self.name = name
         self.force_local_mcp = force_local_mcp
         self.progress: settings.Progress = progress
         self.sampling_params = settings.params_of(sampling_params, names, default)
         self._weights = settings.weights_of(model_weights, names)
-        self._models = find_models(names, base_url=base_url)
+        self._models = find_models(names, base_url=base_url, use_responses_api=use_responses_api)
         self._base_url = base_url
         self._api_key = None if api_key is None else settings.key_of("api_key", api_key)
         # Behind a function, as the headers are behind `Extras`: printing the client's attributes shows no key.
@@ -164,12 +183,16 @@ class LLMClient(AsyncFacade):
         if limits == "auto":
             self._limits = Limits(concurrency=max_concurrent_requests)
         self._limiter = limiter
-        self._plain_call = Extras(headers=settings.headers_of(extra_headers))
+        self._plain_call = Extras(
+            headers=settings.headers_of(extra_headers), body=settings.body_of(extra_body), background=background
+        )
         self._engine_settings = EngineSettings(
             max_workers=max_concurrent_requests,
             request_timeout_s=request_timeout,
             seconds_per_prompt=max_seconds_per_prompt or inf,
             outage_patience_s=outage_patience,
+            stream_idle_s=stream_idle_timeout,
+            background_timeout_s=background_timeout,
             retry=RetryPolicy(max_attempts=max_attempts),
             cache=cache,
             postprocess=postprocess,
@@ -211,6 +234,7 @@ class LLMClient(AsyncFacade):
         output_schema: Any = None,
         cache: str | None = None,
         service_tier: str | None = None,
+        prefer_model: str | None = None,
     ) -> list[APIResponse]: ...
     @overload
     def process_prompts_sync(
@@ -223,6 +247,7 @@ class LLMClient(AsyncFacade):
         output_schema: Any = None,
         cache: str | None = None,
         service_tier: str | None = None,
+        prefer_model: str | None = None,
     ) -> list[str | None]: ...
     def process_prompts_sync(
         self,
@@ -234,6 +259,7 @@ class LLMClient(AsyncFacade):
         output_schema: Any = None,
         cache: str | None = None,
         service_tier: str | None = None,
+        prefer_model: str | None = None,
     ) -> list[APIResponse] | list[str | None]:
         """Answer all prompts and wait for it. One response per prompt, in the prompts' order.
 
@@ -244,6 +270,8 @@ class LLMClient(AsyncFacade):
             output_schema: a pydantic model class or a JSON Schema that the answers shall fit.
             cache: a pattern of the provider's prompt cache, such as "system_and_tools".
             service_tier: "auto", "default", "flex" or "priority".
+            prefer_model: of several models the one to ask first; "last" is the one that answered the conversation
+                last. When it cannot answer, the others are asked as usual.
 
         Raises:
             ConfigError, MissingKeyError: before anything is sent.
@@ -256,6 +284,7 @@ class LLMClient(AsyncFacade):
             output_schema=output_schema,
             cache=cache,
             service_tier=service_tier,
+            prefer_model=prefer_model,
         )
         try:
             responses = call.run()
@@ -274,6 +303,7 @@ class LLMClient(AsyncFacade):
         output_schema: Any = None,
         cache: str | None = None,
         service_tier: str | None = None,
+        prefer_model: str | None = None,
     ) -> Iterator[tuple[int, APIResponse]]:
         """Yield `(position, response)` as answers come, in any order; for more prompts than fit into memory.
 
@@ -286,7 +316,9 @@ class LLMClient(AsyncFacade):
         """
         if on_response is not None:
             settings.check_callable("on_response", on_response)
-        extras = self._extras(tools=tools, output_schema=output_schema, cache=cache, service_tier=service_tier)
+        extras = self._extras(
+            tools=tools, output_schema=output_schema, cache=cache, service_tier=service_tier, prefer_model=prefer_model
+        )
         prompts = _as_prompts(prompts)
         window = _WINDOW_PER_WORKER * self._engine_settings.max_workers
         feed = self._feed(prompts, extras, window=window, on_response=on_response)
@@ -299,6 +331,54 @@ class LLMClient(AsyncFacade):
                 yield from feed
             finally:
                 feed.stop()
+
+    def stream_chat_sync(
+        self,
+        prompt: Prompt,
+        tools: Sequence[Tool | Mapping[str, Any]] | None = None,
+        *,
+        output_schema: Any = None,
+        cache: str | None = None,
+        service_tier: str | None = None,
+        prefer_model: str | None = None,
+    ) -> Generator[StreamItem]:
+        """Yield the answer while it arrives, and the `APIResponse` last.
+
+        Text comes as `str`, reasoning as `ThinkingDelta`, tool calls as `ToolCallDelta`. Limits, timeouts and retries
+        are those of every prompt, but once a piece was handed out there is no retry: a stream that breaks then ends as
+        an error response whose `content` has what came. Leaving the loop early cuts the answer off.
+
+        Raises:
+            ConfigError, MissingKeyError: before anything is sent.
+        """
+        return self._stream(
+            prompt,
+            tools,
+            output_schema=output_schema,
+            cache=cache,
+            service_tier=service_tier,
+            prefer_model=prefer_model,
+        ).__iter__()
+
+    def stream_sync(
+        self,
+        prompt: Prompt,
+        tools: Sequence[Tool | Mapping[str, Any]] | None = None,
+        *,
+        output_schema: Any = None,
+        cache: str | None = None,
+        service_tier: str | None = None,
+        prefer_model: str | None = None,
+    ) -> APIResponse:
+        """Print the answer's text on standard output while it arrives, and return the `APIResponse`."""
+        return self._shown(
+            prompt,
+            tools,
+            output_schema=output_schema,
+            cache=cache,
+            service_tier=service_tier,
+            prefer_model=prefer_model,
+        ).run()
 
     def with_limits(
         self,
@@ -335,11 +415,14 @@ class LLMClient(AsyncFacade):
 
     def close(self) -> None:
         """Cancel what is not finished and end all threads and connections. The client cannot be used afterwards."""
+        self._close(in_a_hurry=False)
+
+    def _close(self, *, in_a_hurry: bool) -> None:
         with self._lock:
             self._is_closed = True
             engine, self._engine = self._engine, None
         if engine is not None:
-            engine.close()
+            engine.close(in_a_hurry=in_a_hurry)
 
     def __enter__(self) -> Self:
         return self
@@ -347,7 +430,7 @@ class LLMClient(AsyncFacade):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self._close(in_a_hurry=isinstance(error, KeyboardInterrupt))
 
     def __repr__(self) -> str:
         return f"LLMClient({', '.join(self.models)})"
@@ -361,11 +444,15 @@ class LLMClient(AsyncFacade):
         feed = self._feed(prompts, self._extras(**extras), window=window)
         return Collect(feed, self._display(total, show=show_progress), total)
 
-    def _extras(self, *, tools: Any, output_schema: Any, cache: str | None, service_tier: str | None) -> Extras:
+    def _extras(
+        self, *, tools: Any, output_schema: Any, cache: str | None, service_tier: str | None, prefer_model: str | None
+    ) -> Extras:
         if cache is not None:
             settings.check_choice("cache", cache, settings.CACHE_PATTERNS)
         if service_tier is not None:
             settings.check_choice("service_tier", service_tier, settings.SERVICE_TIERS)
+        if prefer_model is not None:
+            settings.check_choice("prefer_model", prefer_model, (*self.models, "last"))
         if output_schema is not None:
             schema_of(output_schema)
         return replace(
@@ -374,6 +461,7 @@ class LLMClient(AsyncFacade):
             output_schema=output_schema,
             cache_pattern=cache,
             service_tier=service_tier,
+            prefer_model=prefer_model,
         )
 
     def _feed(
@@ -386,14 +474,27 @@ class LLMClient(AsyncFacade):
     ) -> Feed:
         engine, run = self._running_engine(), Run()
 
-        def submit(position: int, prompt: Any) -> Job:
+        def prepare(position: int, prompt: Any) -> Job:
             try:
                 conversation = to_conversation(prompt)
             except ConfigError as error:
                 return engine.refuse(position, error, run=run)
-            return engine.submit(position, conversation, run=run, extras=extras)
+            return engine.prepare(position, conversation, run=run, extras=extras)
 
-        return Feed(prompts, submit, engine.cancel, window=window, on_response=on_response)
+        return Feed(prompts, prepare, engine.start, engine.cancel, window=window, on_response=on_response)
+
+    def _stream(self, prompt: Any, tools: Any, **extras: Any) -> StreamCall:
+        call = self._extras(tools=tools, **extras)
+        engine, conversation, run = self._running_engine(), to_conversation(prompt), Run()
+        self.tracker.expect(1)
+
+        def submit(listener: Listener) -> Job:
+            return engine.submit(0, conversation, run=run, extras=call, listener=listener)
+
+        return StreamCall(submit, engine.cancel)
+
+    def _shown(self, prompt: Any, tools: Any, **extras: Any) -> ShownCall:
+        return ShownCall(self._stream(prompt, tools, **extras))
 
     def _display(self, total: int | None, *, show: bool) -> AbstractContextManager[object]:
         tracker, before = self.tracker, self.tracker.snapshot()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from deluge_sync._engine.pool import Route
 from deluge_sync.client.settings import key_of
 from deluge_sync.errors import ConfigError, MissingKeyError, UnknownModelError
 from deluge_sync.models import Model, get_model
-from deluge_sync.models.model import refuse_bad_url
+from deluge_sync.models.model import ApiSpec, refuse_bad_url
+from deluge_sync.models.place import base_url_of, key_variable_of
 
 if TYPE_CHECKING:
     from deluge_sync._adapters.call import Adapter
@@ -18,27 +20,46 @@ if TYPE_CHECKING:
     from deluge_sync._secret import Secret
     from deluge_sync.config import SamplingParams
 
-__all__ = ["find_models", "make_routes"]
+__all__ = ["ADAPTERS", "find_models", "make_routes"]
 
 # One module per wire format, loaded with the first model that speaks it: the generated models behind it are large.
-_ADAPTERS = {"openai": "deluge_sync._adapters.openai_chat"}
+ADAPTERS: Final[Mapping[ApiSpec, str]] = {
+    "openai": "deluge_sync._adapters.openai_chat",
+    "openai-responses": "deluge_sync._adapters.openai_responses",
+    "anthropic": "deluge_sync._adapters.anthropic",
+    "gemini": "deluge_sync._adapters.gemini",
+    "mistral": "deluge_sync._adapters.mistral",
+    "bedrock": "deluge_sync._adapters.bedrock",
+}
 
 
-def find_models(names: Sequence[str], *, base_url: str | None) -> list[Model]:
+def find_models(names: Sequence[str], *, base_url: str | None, use_responses_api: bool = False) -> list[Model]:
     """The registry's entry of each name. With `base_url` a name that is not registered is taken as it is.
+
+    use_responses_api: each as it is asked through the Responses API.
 
     Raises:
         UnknownModelError: there is no such model.
-        ConfigError: `base_url` is none, or this version does not speak the model's API.
+        ConfigError: `base_url` is none, a model answers no prompts, or it has no Responses API.
     """
     if base_url is not None:
         refuse_bad_url("base_url", base_url)
     models = [_find(name, base_url) for name in names]
     for model in models:
-        if model.api_spec not in _ADAPTERS:
-            spoken = ", ".join(_ADAPTERS)
-            raise ConfigError(f"model {model.id!r} speaks the API {model.api_spec!r}; this version speaks {spoken}")
-    return models
+        if model.mode != "chat":
+            raise ConfigError(f"model {model.id!r} is for {model.mode}: it answers no prompts")
+    return [_through_responses(model) for model in models] if use_responses_api else models
+
+
+def _through_responses(model: Model) -> Model:
+    if model.api_spec == "openai-responses":
+        return model
+    if model.api_spec != "openai" or not model.supports_responses:
+        raise ConfigError(
+            f"use_responses_api=True: model {model.id!r} has no Responses API "
+            "(register_model(..., supports_responses=True) if it has)"
+        )
+    return replace(model, api_spec="openai-responses")
 
 
 def _find(name: str, base_url: str | None) -> Model:
@@ -70,30 +91,24 @@ def make_routes(
     limiters: dict[tuple[str, Secret | None], LeakyBucketLimiter] = {}
     routes = []
     for model, model_params in zip(models, params, strict=True):
-        url = (base_url or _url_from_env(model, env) or model.api_base).rstrip("/")
+        url = base_url.rstrip("/") if base_url else base_url_of(model, env)
         key = _key(model, api_key, env)
         limiter = limiters.get((url, key)) or limiters.setdefault((url, key), limiter_for_key())
-        adapter = cast("Adapter", import_module(_ADAPTERS[model.api_spec]))
+        adapter = cast("Adapter", import_module(ADAPTERS[model.api_spec]))
         routes.append(Route(model, model_params, adapter, url, key, limiter))
     return routes
 
 
 def _key(model: Model, given: Secret | None, env: Mapping[str, str]) -> Secret | None:
-    """The key for a model; None where it needs none, or where the user said so with an empty one."""
+    """The key for a model; None where it can do without, or where the user said so with an empty one."""
     if given is not None:
         return given if given.reveal() else None
-    if model.api_key_env_var is None:
+    variable = key_variable_of(model, env)
+    if variable is None:
         return None
-    key = key_of(model.api_key_env_var, env.get(model.api_key_env_var, ""))
-    if not key.reveal():
-        raise MissingKeyError(model.id, model.api_key_env_var)
-    return key
-
-
-def _url_from_env(model: Model, env: Mapping[str, str]) -> str | None:
-    """What the environment puts in the place of the vendor's URL; blanks and an empty value are as good as none."""
-    name = model.base_url_env_var
-    url = env.get(name, "").strip() if name is not None else ""
-    if url:
-        refuse_bad_url(f"the environment variable {name}", url)
-    return url or None
+    key = key_of(variable, env.get(variable, ""))
+    if key.reveal():
+        return key
+    if model.key_is_optional:
+        return None
+    raise MissingKeyError(model.id, variable)

@@ -10,6 +10,8 @@ from typing import Any, Literal, get_args
 from deluge_sync._secret import Secret
 from deluge_sync.config import SamplingParams
 from deluge_sync.errors import ConfigError
+from deluge_sync.prompt.dialects.anthropic_cache import CACHE_PATTERNS
+from deluge_sync.prompt.parts import compact_json
 from deluge_sync.tool import Tool
 
 __all__ = [
@@ -17,17 +19,19 @@ __all__ = [
     "PROGRESS",
     "SERVICE_TIERS",
     "Progress",
+    "body_of",
+    "check_background",
     "check_cache",
     "check_callable",
     "check_choice",
     "check_numbers",
-    "check_responses_api",
     "check_type",
     "check_whole_numbers",
     "headers_of",
     "key_of",
     "names_of",
     "params_of",
+    "stop_of",
     "tools_of",
     "weights_of",
 ]
@@ -35,14 +39,6 @@ __all__ = [
 Progress = Literal["rich", "tqdm", "manual"]
 
 PROGRESS: tuple[str, ...] = get_args(Progress)
-CACHE_PATTERNS = (
-    "system_and_tools",
-    "tools_only",
-    "last_user_message",
-    "last_2_user_messages",
-    "last_3_user_messages",
-    "automatic",
-)
 SERVICE_TIERS = ("auto", "default", "flex", "priority")
 
 # RFC 9110, 5.1 and 5.5. Blanks around a value would be cut off on the way.
@@ -99,12 +95,10 @@ def check_cache(cache: object) -> None:
         raise ConfigError(f"cache must have get(prompt) and put(prompt, response); {missing[0]} is missing")
 
 
-def check_responses_api(*, use_responses_api: bool, background: bool) -> None:
-    """Background responses exist in the Responses API only, and this version does not speak that API yet."""
+def check_background(*, use_responses_api: bool, background: bool) -> None:
+    """Background answers exist in the Responses API only."""
     if background and not use_responses_api:
         raise ConfigError("background=True needs use_responses_api=True: chat completions have no background mode")
-    if use_responses_api:
-        raise ConfigError("use_responses_api=True is not supported by this version; leave it out for chat completions")
 
 
 def weights_of(model_weights: Any, names: Sequence[str]) -> list[float]:
@@ -148,6 +142,19 @@ def headers_of(extra_headers: Mapping[Any, Any] | None) -> dict[str, str]:
                 "characters, without blanks around it"
             )
     return headers
+
+
+def body_of(extra_body: Mapping[Any, Any] | None) -> dict[str, Any]:
+    """A copy of the fields, each of which has a form in JSON."""
+    check_type("extra_body", extra_body, Mapping)
+    body = dict(extra_body or {})
+    compact_json(body, what="extra_body")
+    return body
+
+
+def stop_of(stop: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    """One text or several, as several; `SamplingParams` checks them."""
+    return stop if stop is None else (stop,) if isinstance(stop, str) else tuple(stop)
 
 
 def key_of(source: str, text: str) -> Secret:

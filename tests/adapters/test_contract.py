@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 import logging
@@ -15,9 +16,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from deluge_sync._adapters.call import ModelReply
-from deluge_sync._adapters.failure import Failure
+from deluge_sync._adapters.failure import Failure, FailureKind
+from deluge_sync.deltas import ThinkingDelta, ToolCallDelta
 from deluge_sync.errors import ConfigError
-from deluge_sync.prompt import Conversation, Message, ToolCall
+from deluge_sync.prompt import Conversation, Image, Message, Text, ToolCall
 from deluge_sync.tool import Tool
 
 if TYPE_CHECKING:
@@ -41,6 +43,12 @@ WEATHER_CALLS = Message(
         ToolCall.from_text("b", "weather", '{"city": "Rome" }'),  # spaces and all: the prompt cache wants it unchanged
     ],
 )
+
+# 1 x 1 pixel, and the smallest document that is told by its first bytes.
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)
+PDF = b"%PDF-1.4 %%EOF"
 
 CALLS: dict[str, dict[str, Any]] = {
     "text": {"prompt": Conversation.user("What is 2 + 2?")},
@@ -68,7 +76,25 @@ CALLS: dict[str, dict[str, Any]] = {
     "without_sampling": {"model": {"accepts_sampling": False}},
     "reasoning_effort": {"params": {"reasoning_effort": "high"}},
     "service_tier": {"service_tier": "flex"},
+    "image": {"prompt": Conversation.user("What is it?", image=PNG)},
+    "image_url": {"prompt": Conversation([Message.user("What is it?").with_image("https://pictures.test/a.png")])},
+    "pdf": {"prompt": Conversation([Message.user("Sum up.").with_file(PDF, filename="a.pdf")])},
+    "tool_result_image": {
+        "prompt": Conversation.user("Draw.")
+        .add(Message("assistant", [ToolCall("a", "draw", {})]))
+        .with_tool_result("a", [Text("Here it is."), Image(PNG)])
+    },
+    "failed_tool": {
+        "prompt": Conversation.user("Weather?")
+        .add(Message("assistant", [ToolCall("a", "weather", {"city": "Oslo"})]))
+        .with_tool_result("a", "no such city", is_error=True)
+    },
+    "thinking_budget": {"params": {"thinking_budget": 3_000}},
+    "seed_and_stop": {"params": {"seed": 7, "stop": ("END", "FIN")}},
+    "extra_body": {"body": {"seed": 8, "brand_new": {"on": True}}},
+    "stream": {"is_streamed": True},
 }
+STREAMS = ("text", "thinking", "tool_calls", "cached_usage", "length", "refusal", "error", "error_after_text")
 REPLIES = (
     "text",
     "empty_text",
@@ -122,9 +148,15 @@ def told(outcome: ModelReply | Failure) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", CALLS)
 def test_the_call_is_written_in_the_format(adapter_case: Any, name: str) -> None:
+    if name in adapter_case.table.get("refuses", {}):
+        with pytest.raises(ConfigError, match=adapter_case.table["refuses"][name]):
+            adapter_case.build(**CALLS[name])
+        return
+    expected = adapter_case.row("requests", name)
     request = adapter_case.build(**CALLS[name])
-    assert (request.method, request.url) == ("POST", adapter_case.table["url"])
-    assert json.loads(request.body) == adapter_case.table["requests"][name]
+    url = adapter_case.table["stream_url" if name == "stream" else "url"]
+    assert (request.method, request.url) == ("POST", url)
+    assert json.loads(request.body) == expected
 
 
 def test_the_key_is_in_its_header_and_in_no_repr(adapter_case: Any) -> None:
@@ -152,25 +184,25 @@ def test_an_extra_header_takes_the_place_of_ours_whatever_its_case(adapter_case:
 def test_refused_sampling_is_warned_of_once_a_model_however_many_threads(
     adapter_case: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    barrier = Barrier(8)
+    barrier, once, too = Barrier(8), f"once-{adapter_case.model.api_spec}", f"too-{adapter_case.model.api_spec}"
 
     def build(_: int) -> None:
         barrier.wait()
         for _ in range(20):
-            adapter_case.build(model={"id": "warned-once", "accepts_sampling": False})
+            adapter_case.build(model={"id": once, "accepts_sampling": False}, params={"top_p": 0.9})
 
     with caplog.at_level(logging.WARNING), ThreadPoolExecutor(8) as pool:
         list(pool.map(build, range(8)))
     assert [record.getMessage() for record in caplog.records] == [
-        "not sent to warned-once, which does not take it: temperature, top_p"
+        f"not sent to {once}, which does not take it: temperature, top_p"
     ]
-    adapter_case.build(model={"id": "warned-too", "accepts_sampling": False})
+    adapter_case.build(model={"id": too, "accepts_sampling": False}, params={"top_p": 0.9})
     assert len(caplog.records) == 2
 
 
 def test_leaving_out_what_changes_nothing_is_not_warned_of(adapter_case: Any, caplog: pytest.LogCaptureFixture) -> None:
     params = {"temperature": 1.0, "top_p": 1.0, "reasoning_effort": "none"}
-    body = adapter_case.body(params=params, model={"id": "quiet", "accepts_sampling": False, "reasoning_model": False})
+    body = adapter_case.body(params=params, model={"id": "quiet", "accepts_sampling": False, "reasoning_control": None})
     assert body == adapter_case.table["requests"]["without_sampling"]
     assert not caplog.records
 
@@ -178,19 +210,20 @@ def test_leaving_out_what_changes_nothing_is_not_warned_of(adapter_case: Any, ca
 @pytest.mark.parametrize(
     ("lacking", "params", "told_of"),
     [
-        ("supports_json", {"json_mode": True}, "json_mode"),
-        ("supports_logprobs", {"logprobs": True, "top_logprobs": 2}, "logprobs, top_logprobs"),
-        ("reasoning_model", {"reasoning_effort": "low"}, "reasoning_effort"),
+        ({"supports_json": False}, {"json_mode": True}, "json_mode"),
+        ({"supports_logprobs": False}, {"logprobs": True, "top_logprobs": 2}, "logprobs, top_logprobs"),
+        ({"reasoning_control": None}, {"reasoning_effort": "low"}, "reasoning_effort"),
     ],
 )
 def test_what_the_model_lacks_is_left_out_with_one_warning(
-    adapter_case: Any, lacking: str, params: dict[str, Any], told_of: str, caplog: pytest.LogCaptureFixture
+    adapter_case: Any, lacking: dict[str, Any], params: dict[str, Any], told_of: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    model_id = f"without-{next(iter(lacking))}-{adapter_case.model.api_spec}"
     plain = adapter_case.body()
     for _ in range(3):
-        assert adapter_case.body(model={"id": f"without-{lacking}", lacking: False}, params=params) == plain
+        assert adapter_case.body(model={"id": model_id, **lacking}, params=params) == plain
     assert [record.getMessage() for record in caplog.records] == [
-        f"not sent to without-{lacking}, which does not take it: {told_of}"
+        f"not sent to {model_id}, which does not take it: {told_of}"
     ]
 
 
@@ -205,11 +238,10 @@ def test_a_tool_that_is_none_is_refused(adapter_case: Any) -> None:
 
 
 def test_a_tool_that_cannot_be_strict_leaves_a_debug_line(adapter_case: Any, caplog: pytest.LogCaptureFixture) -> None:
+    name = f"find-{adapter_case.model.api_spec}"  # what is written once may be kept
     with caplog.at_level(logging.DEBUG, "deluge_sync"):
-        adapter_case.build(tools=[WEATHER, Tool("find", None, SEARCH.parameters)])
-    assert [record.getMessage() for record in caplog.records] == [
-        "tool find is sent without strict, which its schema does not allow"
-    ]
+        adapter_case.build(tools=[WEATHER, Tool(name, None, SEARCH.parameters)])
+    assert f"tool {name} is sent without strict, which its schema does not allow" in caplog.messages
 
 
 HALF = "half a \ud83d character"
@@ -246,6 +278,8 @@ def test_what_json_cannot_say_is_a_config_error_of_that_prompt(adapter_case: Any
 def test_a_conversation_comes_through_its_own_reply_again(adapter_case: Any) -> None:
     """An answer with tool calls, arguments malformed or not, can be sent back as part of the next prompt."""
     for name in ("text", "tool_calls", "malformed_arguments", "unknown_tool_call"):
+        if name in adapter_case.table.get("cannot", {}):
+            continue
         reply = adapter_case.read(adapter_case.table["replies"][name]["body"])
         prompt = Conversation.user("Hi").add(reply.content).user("Go on")
         assert adapter_case.body(prompt) is not None
@@ -269,7 +303,7 @@ def test_no_prompt_key_or_header_is_logged(adapter_case: Any, caplog: pytest.Log
 
 @pytest.mark.parametrize("name", REPLIES)
 def test_the_reply_is_read(adapter_case: Any, name: str) -> None:
-    row = adapter_case.table["replies"][name]
+    row = adapter_case.row("replies", name)
     seen = told(adapter_case.read(row["body"]))
     assert {key: seen[key] for key in row["expect"]} == row["expect"]
 
@@ -386,7 +420,8 @@ def test_no_document_makes_the_reader_raise(adapter_case: Any, document: Any) ->
 @settings(max_examples=400, deadline=None)
 @given(data=st.data(), value=json_values)
 def test_no_change_of_a_real_reply_makes_the_reader_raise(adapter_case: Any, data: st.DataObject, value: Any) -> None:
-    document = adapter_case.table["replies"][data.draw(st.sampled_from(REPLIES))]["body"]
+    told_of = [name for name in REPLIES if name not in adapter_case.table.get("cannot", {})]
+    document = adapter_case.table["replies"][data.draw(st.sampled_from(told_of))]["body"]
     place = data.draw(st.sampled_from(list(places(document))))
     assert_sound(adapter_case.read(with_value(document, place, value)))
 
@@ -398,3 +433,94 @@ def test_a_cut_reply_is_truncated(adapter_case: Any, data: st.DataObject) -> Non
     failure = adapter_case.read(body[: data.draw(st.integers(0, len(body) - 1))])
     assert isinstance(failure, Failure)
     assert failure.kind.value == "truncated"
+
+
+# --- streams
+
+
+def joined(deltas: list[Any]) -> dict[str, Any]:
+    """What the deltas say when they are put together."""
+    calls: dict[int, list[str]] = {}
+    for delta in deltas:
+        if isinstance(delta, ToolCallDelta):
+            call = calls.setdefault(delta.index, ["", "", ""])
+            call[0] += delta.id or ""
+            call[1] += delta.name or ""
+            call[2] += delta.arguments
+    return {
+        "text": "".join(delta for delta in deltas if isinstance(delta, str)),
+        "thinking": "".join(delta.text for delta in deltas if isinstance(delta, ThinkingDelta)) or None,
+        "tool_calls": [[call[0], call[1], json.loads(call[2] or "{}")] for _, call in sorted(calls.items())],
+    }
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_the_stream_is_read(adapter_case: Any, name: str) -> None:
+    body, expect = adapter_case.stream_body(name), adapter_case.row("streams", name)["expect"]
+    deltas, outcome = adapter_case.read_stream([body])
+    seen = told(outcome)
+    assert {key: seen[key] for key in expect} == expect
+    if isinstance(outcome, ModelReply):
+        said = joined(deltas)
+        assert {key: said[key] for key in said.keys() & expect} == {key: expect[key] for key in said.keys() & expect}
+
+
+@pytest.mark.parametrize("name", ["text", "tool_calls"])
+def test_deltas_come_in_more_than_one_piece_and_none_is_empty(adapter_case: Any, name: str) -> None:
+    deltas, _ = adapter_case.read_stream([adapter_case.stream_body(name)])
+    assert len(deltas) > 1
+    assert all(deltas)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_wherever_a_stream_is_split_it_says_the_same(adapter_case: Any, data: st.DataObject) -> None:
+    told_of = [name for name in STREAMS if name not in adapter_case.table.get("cannot", {})]
+    body = adapter_case.stream_body(data.draw(st.sampled_from(told_of)))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=8)))
+    pieces = [body[start:end] for start, end in zip([0, *cuts], [*cuts, len(body)], strict=True)]
+    deltas, outcome = adapter_case.read_stream(pieces)
+    whole_deltas, whole_outcome = adapter_case.read_stream([body])
+    assert (deltas, told(outcome)) == (whole_deltas, told(whole_outcome))
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_a_stream_that_breaks_off_keeps_the_text_so_far_and_is_a_failure(
+    adapter_case: Any, data: st.DataObject
+) -> None:
+    body = adapter_case.stream_body("text")
+    broken = Failure(FailureKind.CONNECT, "the reply broke off")
+    deltas, outcome = adapter_case.read_stream([body[: data.draw(st.integers(0, len(body)))]], broken=broken)
+    said = joined(deltas)["text"]
+    assert "Four.".startswith(said)
+    seen = told(outcome)
+    if seen["is_answer"]:
+        assert seen["text"] == said
+    else:
+        assert not said
+    assert seen["failure"] == "connect" or (seen["failure"] is None and said == "Four.")
+
+
+def test_a_stream_that_ends_too_early_without_a_word_is_truncated(adapter_case: Any) -> None:
+    body = adapter_case.stream_body("text")
+    for cut in (0, len(body) // 2):
+        assert told(adapter_case.read_stream([body[:cut]])[1])["failure"] == "truncated"
+
+
+@settings(max_examples=100, deadline=None)
+@given(chunks=st.lists(st.binary(max_size=100), max_size=5))
+def test_no_stream_makes_the_reader_raise(adapter_case: Any, chunks: list[bytes]) -> None:
+    _, outcome = adapter_case.read_stream(chunks)
+    assert_sound(outcome)
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_no_changed_byte_of_a_stream_makes_the_reader_raise(adapter_case: Any, data: st.DataObject) -> None:
+    told_of = [name for name in STREAMS if name not in adapter_case.table.get("cannot", {})]
+    body = bytearray(adapter_case.stream_body(data.draw(st.sampled_from(told_of))))
+    for _ in range(data.draw(st.integers(1, 3))):
+        body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.sampled_from(b'{}[]",:0an\n\\'))
+    _, outcome = adapter_case.read_stream([bytes(body)])
+    assert_sound(outcome)

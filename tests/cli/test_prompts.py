@@ -303,3 +303,32 @@ def test_damaged_bytes_never_raise_anything_but_bad_lines() -> None:
                 assert error.message.startswith("p:")  # noqa: PT017  (raising is allowed, this is its form)
             else:
                 assert found.records == len(messages) + len(prompts)
+
+
+# --- local files
+
+LOCAL = {
+    "image": [{"type": "image_url", "image_url": {"url": "/etc/hostname"}}],
+    "image, relative": [{"type": "image_url", "image_url": {"url": "secret.png"}}],
+    "file": [{"type": "file", "file": {"file_data": "/etc/hostname"}}],
+}
+
+
+@pytest.mark.parametrize("kind", LOCAL)
+def test_a_path_on_this_machine_is_a_bad_line_and_nothing_is_read(kind: str) -> None:
+    rows = [{"prompt": "Hi"}, {"messages": [{"role": "user", "content": LOCAL[kind]}]}]
+    found, messages, prompts = survey("\n".join(map(json.dumps, rows)).encode(), "jsonl")
+    assert (found.good, len(prompts)) == (1, 1)
+    [message] = messages
+    assert message.startswith("p:2: 'messages': message 0: ")
+    assert message.endswith("a local file is read only with --allow-local-files")
+
+
+def test_a_path_is_read_later_where_local_files_are_allowed(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("here")
+    content = [{"type": "file", "file": {"file_data": str(tmp_path / "a.txt")}}]
+    row = json.dumps({"messages": [{"role": "user", "content": content}]}).encode()
+    prompts = PromptFile(io.BytesIO(row), "p", "jsonl", allow_local_files=True)
+    [prompt] = prompts.read(prompts.survey(pytest.fail))
+    [file] = prompt.conversation("Be brief.")[1].files
+    assert (file.path, file.data) == (str(tmp_path / "a.txt"), b"here")

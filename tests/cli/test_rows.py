@@ -41,7 +41,17 @@ def test_a_row_tells_everything_in_a_fixed_order() -> None:
         ("completion", "Ho"),
         ("finish_reason", "stop"),
         ("model", "gpt-4.1-mini"),
-        ("usage", {"input_tokens": 10, "output_tokens": 2, "cache_read_tokens": 3, "cache_write_tokens": 4}),
+        (
+            "usage",
+            {
+                "input_tokens": 10,
+                "output_tokens": 2,
+                "cache_read_tokens": 3,
+                "cache_write_tokens": 4,
+                "cache_write_1h_tokens": 0,
+                "reasoning_tokens": 0,
+            },
+        ),
         ("cost", 0.0015),
         ("error", None),
         ("attempts", 2),

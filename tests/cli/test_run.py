@@ -76,6 +76,27 @@ def test_the_summary_is_plain_lines_on_standard_error(answer: Any, ten: Path) ->
     assert re.fullmatch(r"10 sent, [\d,]+ a minute; 10 in the busiest minute of 5,000 allowed", said["requests"])
 
 
+def test_local_files_are_sent_only_where_they_are_allowed(
+    answer: Any, tmp_path: Path, fake_provider: FakeProvider, results: Path
+) -> None:
+    (tmp_path / "note.txt").write_text("what only this machine knows")
+    content = [{"type": "file", "file": {"file_data": "note.txt"}}]
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text(json.dumps({"messages": [{"role": "user", "content": content}]}) + "\n")
+    refused = answer(prompts)
+    assert refused.status == 2
+    assert "prompts.jsonl:1: 'messages': message 0: " in refused.err
+    assert "--allow-local-files" in refused.err
+    assert (fake_provider.ledger, results.exists()) == ([], False)
+    assert answer(prompts, "--allow-local-files").status == 0
+    [record] = fake_provider.ledger
+    sent = record.json["messages"][-1]["content"][0]["file"]
+    assert sent == {
+        "filename": "note.txt",
+        "file_data": "data:text/plain;base64,d2hhdCBvbmx5IHRoaXMgbWFjaGluZSBrbm93cw==",
+    }
+
+
 def test_options_reach_the_provider(answer: Any, ten: Path, fake_provider: FakeProvider) -> None:
     answer(
         ten, "--limit", "1", "--model", "my-own", "--system", "Be brief.", "--max-tokens", "7", "--temperature", "0.5"

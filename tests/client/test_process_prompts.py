@@ -14,6 +14,7 @@ import pytest
 
 from deluge_sync import APIResponse, Conversation, Interrupted, LLMClient, Message
 from deluge_sync.errors import ClientClosedError, ConfigError
+from deluge_sync.prompt import Prompt
 from deluge_sync.testing import FakeProvider, Reply, RequestRecord
 
 Connect = Callable[..., LLMClient]
@@ -495,3 +496,11 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < give_up_at, "it never came to that"
         time.sleep(0.001)
+
+
+def test_one_unreadable_image_among_three_prompts_fails_alone(fake_provider: FakeProvider, connect: Connect) -> None:
+    prompts: list[Prompt] = ["one", Conversation.user("two", image="/nowhere/picture.png"), "three"]
+    responses = connect(fake_provider).process_prompts_sync(prompts, show_progress=False)
+    assert [response.is_error for response in responses] == [False, True, False]
+    assert "/nowhere/picture.png" in str(responses[1].error_message)
+    assert len(fake_provider.ledger) == 2

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import openai
 import pytest
 
 from deluge_sync import APIResponse, LLMClient, register_model
+from deluge_sync.client import routes
 from deluge_sync.errors import ConfigError, MissingKeyError
-from deluge_sync.models import Registry, lookup
+from deluge_sync.models import API_SPECS, Registry, lookup
 from deluge_sync.testing import FakeProvider
 
 Factory = Callable[..., FakeProvider]
@@ -219,6 +221,96 @@ def test_models_of_one_key_share_its_limit_and_others_have_their_own(
         client.process_prompts_sync(["x"] * 60, show_progress=False)
 
     assert (len(here.ledger), len(there.ledger)) == (5, 5)
+
+
+# --- vendors that need no registration, and models that are asked in other ways
+
+
+def test_a_local_server_is_reached_by_its_variable_and_without_a_key(
+    fake_provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-another")
+    monkeypatch.setenv("OLLAMA_HOST", fake_provider.url.removeprefix("http://"))
+    monkeypatch.setenv("VLLM_BASE_URL", fake_provider.openai_url)
+
+    [ollama] = ask("ollama:llama3.2:3b")
+    ask("vllm:Qwen/Qwen3-8B")
+
+    assert [record.json["model"] for record in fake_provider.ledger] == ["llama3.2:3b", "Qwen/Qwen3-8B"]
+    assert reached(fake_provider) == [(None, "/v1/chat/completions")] * 2
+    assert (ollama.model_internal, ollama.cost) == ("ollama:llama3.2:3b", None)
+
+
+def test_a_vendor_s_prefix_needs_the_vendor_s_key(fake_provider: FakeProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-another")
+    with pytest.raises(MissingKeyError, match="set the environment variable OPENROUTER_API_KEY"):
+        ask("openrouter:moonshotai/kimi-k3", base_url=fake_provider.openai_url)
+    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-router")
+
+    ask("openrouter:moonshotai/kimi-k3", base_url=fake_provider.openai_url)
+
+    assert reached(fake_provider) == [("sk-router", "/v1/chat/completions")]
+    assert fake_provider.ledger[0].json["model"] == "moonshotai/kimi-k3"
+
+
+def test_azure_has_its_key_in_a_header_of_its_own(fake_provider: FakeProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "azure-key")
+
+    ask("azure:my-deployment", base_url=fake_provider.openai_url)
+
+    [record] = fake_provider.ledger
+    assert record.headers["api-key"] == "azure-key"
+    assert "authorization" not in record.headers
+
+
+def test_azure_without_its_resource_is_refused_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "azure-key")
+    monkeypatch.delenv("AZURE_OPENAI_ENDPOINT", raising=False)
+    with pytest.raises(ConfigError, match="set the environment variable AZURE_OPENAI_ENDPOINT"):
+        ask("azure:my-deployment")
+
+
+def test_what_answers_no_prompts_is_refused_when_the_client_is_made() -> None:
+    with pytest.raises(ConfigError, match="model 'text-embedding-3-small' is for embedding"):
+        LLMClient("text-embedding-3-small")
+
+
+def test_every_format_that_can_be_registered_has_its_adapter() -> None:
+    assert set(routes.ADAPTERS) == set(API_SPECS)
+    assert all(find_spec(module) for module in routes.ADAPTERS.values())
+
+
+def test_an_adapter_is_loaded_with_the_first_model_that_needs_it() -> None:
+    script = """
+import sys
+from deluge_sync import LLMClient
+LLMClient("claude-opus-5").close()
+print([name for name in sys.modules if name.startswith("deluge_sync._adapters.anthropic")])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("variables", "key"),
+    [
+        ({"ONE": "sk-1", "TWO": "sk-2"}, "sk-1"),
+        ({"ONE": " ", "TWO": "sk-2"}, "sk-2"),
+    ],
+)
+def test_of_several_variables_for_a_key_the_first_that_is_set_counts(
+    variables: dict[str, str], key: str, fake_provider: FakeProvider
+) -> None:
+    register_model("mine", "mine", fake_provider.openai_url, "TWO", key_env_vars=("ONE", "TWO"))
+    ask("mine", env=variables)
+    assert reached(fake_provider) == [(key, "/v1/chat/completions")]
+
+
+def test_a_model_that_can_do_without_a_key_is_sent_the_one_there_is(fake_provider: FakeProvider) -> None:
+    register_model("mine", "mine", fake_provider.openai_url, "MINE_KEY", key_is_optional=True)
+    ask("mine", env={})
+    ask("mine", env={"MINE_KEY": "sk-mine"})
+    assert [key for key, _ in reached(fake_provider)] == [None, "sk-mine"]
 
 
 # --- .env files

@@ -10,7 +10,6 @@ import pytest
 
 from deluge_sync import LLMClient, SamplingParams, Tool
 from deluge_sync.errors import ConfigError, UnknownModelError
-from deluge_sync.models import Model, Registry, lookup
 from deluge_sync.testing import FakeProvider
 
 Connect = Callable[..., LLMClient]
@@ -44,7 +43,12 @@ REFUSED: list[tuple[str, object]] = [
     *[("sampling_params", value) for value in NO_PARAMS],
     *[("model_names", value) for value in ([], "", [""], None, 5, [5], {"gpt-4.1-mini"}, b"gpt-4.1-mini")],
     ("background", True),
-    ("use_responses_api", True),
+    *[("extra_body", value) for value in ("x", ["x"], {"a": object()}, {"a": {1, 2}})],
+    *[("stop", value) for value in ([], [""], [1], ["a"] * 5)],
+    ("seed", "x"),
+    *[("thinking_budget", value) for value in (-1, "x")],
+    *[("stream_idle_timeout", value) for value in (0, -1, "x", None)],
+    *[("background_timeout", value) for value in (0, -1, "x", None)],
     *[("extra_headers", value) for value in ("x", ["x"], [("a", "b")], {1: "a"}, {"": "x"}, {"a b": "x"}, {"a:": "x"})],
     *[("extra_headers", {"x-a": value}) for value in (1, None, b"x", "x\ny", "x\n", "x\r", " x", "x\t", "\0", "€")],
     ("extra_headers", {"Content-Length": "5"}),
@@ -101,22 +105,16 @@ def test_dynamic_weights_are_not_there_yet() -> None:
 def test_background_says_what_it_needs() -> None:
     with pytest.raises(ConfigError, match="background=True needs use_responses_api=True"):
         LLMClient(background=True)
-    with pytest.raises(ConfigError, match="use_responses_api=True is not supported"):
-        LLMClient(background=True, use_responses_api=True)
+
+
+def test_a_model_without_the_responses_api_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"use_responses_api=True: model 'claude-haiku-4-5' has no Responses API"):
+        LLMClient("claude-haiku-4-5", use_responses_api=True)
 
 
 def test_an_unknown_model_is_refused_with_the_nearest_names() -> None:
     with pytest.raises(UnknownModelError, match=r"unknown model 'gpt-4\.1-mimi'; did you mean 'gpt-4\.1-mini'"):
         LLMClient(["gpt-4.1-nano", "gpt-4.1-mimi"])
-
-
-def test_a_model_of_an_api_that_is_not_spoken_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = Registry()
-    own.register(Model("far", "far", "acme", "https://api.acme.example/v1", api_spec="gemini"))
-    monkeypatch.setattr(lookup, "registry", own)
-
-    with pytest.raises(ConfigError, match="model 'far' speaks the API 'gemini'; this version speaks openai"):
-        LLMClient("far")
 
 
 @pytest.mark.parametrize(
