@@ -40,7 +40,7 @@ _FAILURE_KEPT_S: Final = 30.0
 _ENTRY_BYTES: Final = 1024
 _TIMEOUT_S: Final = 30.0
 _ATTEMPTS: Final = 3
-_AT_ONCE: Final = 1
+_AT_ONCE: Final = 8
 
 
 # --- what needs it
