@@ -13,7 +13,7 @@ import logging
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from deluge_sync._adapters.anthropic_schema import allows_strict, translated
+from deluge_sync._adapters.anthropic_schema import strict_schema, translated
 from deluge_sync._adapters.anthropic_stream import EventAssembler
 from deluge_sync._adapters.anthropic_thinking import is_told_depth, thinking_and_effort
 from deluge_sync._adapters.call import Call, ModelReply, StreamReader
@@ -172,10 +172,8 @@ def _with_few_strict(tools: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 @lru_cache(maxsize=1_024)  # thousands of prompts come with the same tools
 def _strict_tool(tool: Tool) -> Mapping[str, Any]:
-    if not allows_strict(tool.parameters):
-        log.debug("tool %s is sent without strict, which its schema does not allow", tool.name)
-        return _lax_tool(tool)
-    return {**_lax_tool(tool), "strict": True}
+    schema = strict_schema(tool)
+    return _lax_tool(tool) if schema is None else {**_lax_tool(tool), "input_schema": schema, "strict": True}
 
 
 @lru_cache(maxsize=1_024)

@@ -10,13 +10,19 @@ https://platform.claude.com/docs/en/build-with-claude/structured-outputs, "JSON 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from deluge_sync.errors import ConfigError
 from deluge_sync.prompt.parts import copy_json
 
-__all__ = ["allows_strict", "translated"]
+if TYPE_CHECKING:
+    from deluge_sync.tool import Tool
+
+__all__ = ["allows_strict", "strict_schema", "translated"]
+
+log = logging.getLogger(__name__)
 
 _NAMED: Final = ("$defs", "definitions", "properties")
 _LISTED: Final = ("anyOf", "allOf")
@@ -48,6 +54,15 @@ def allows_strict(schema: Mapping[str, Any]) -> bool:
         return translated(schema) == schema
     except ConfigError:
         return False
+
+
+def strict_schema(tool: Tool) -> Mapping[str, Any] | None:
+    """The schema that Claude can be held to for a tool: its own, or its strict form; None where there is none."""
+    for schema in (tool.parameters, tool.strict_parameters):
+        if schema is not None and allows_strict(schema):
+            return schema
+    log.debug("tool %s is sent without strict, which its schema does not allow", tool.name)
+    return None
 
 
 def _translated(schema: Any, where: str) -> Any:

@@ -15,7 +15,7 @@ import logging
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from deluge_sync._adapters.anthropic_schema import allows_strict, translated
+from deluge_sync._adapters.anthropic_schema import strict_schema, translated
 from deluge_sync._adapters.aws_event_stream import AwsEventDecoder
 from deluge_sync._adapters.aws_signing import Signer
 from deluge_sync._adapters.bedrock_reasoning import is_told_depth, reasoning_of
@@ -200,10 +200,10 @@ def _with_few_strict(tools: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 @lru_cache(maxsize=1_024)  # thousands of prompts come with the same tools
 def _strict_tool(tool: Tool) -> Mapping[str, Any]:
-    if not allows_strict(tool.parameters):
-        log.debug("tool %s is sent without strict, which its schema does not allow", tool.name)
-        return _lax_tool(tool)
-    return {"toolSpec": {**_lax_tool(tool)["toolSpec"], "strict": True}}
+    schema, written = strict_schema(tool), _lax_tool(tool)
+    if schema is None:
+        return written
+    return {"toolSpec": {**written["toolSpec"], "inputSchema": {"json": schema}, "strict": True}}
 
 
 @lru_cache(maxsize=1_024)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from deluge_sync._adapters.classify import error_in_document
-from deluge_sync._adapters.json_schema import allows_strict
+from deluge_sync._adapters.json_schema import allows_strict, strict_parameters
 from deluge_sync._adapters.writing import wanted_schema, warn_once
 
 if TYPE_CHECKING:
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from deluge_sync.tool import Tool
 
 __all__ = ["function_tool", "response_format", "tells_error"]
-
-log = logging.getLogger(__name__)
 
 
 def response_format(call: Call) -> dict[str, Any] | None:
@@ -38,17 +35,16 @@ def response_format(call: Call) -> dict[str, Any] | None:
 
 
 def function_tool(tool: Tool, *, strict: bool) -> Mapping[str, Any]:
-    """A tool of ours. `strict` holds the arguments to their schema, where that allows it; else a DEBUG line tells.
+    """A tool of ours. `strict` holds the arguments to its schema, where there is a form of it that strict mode takes.
 
     To be kept by the adapters, because thousands of prompts come with the same tools.
     """
-    function: dict[str, Any] = {"name": tool.name, "parameters": tool.parameters}
+    schema = strict_parameters(tool) if strict else None
+    function: dict[str, Any] = {"name": tool.name, "parameters": tool.parameters if schema is None else schema}
     if tool.description is not None:
         function["description"] = tool.description
     if strict:
-        function["strict"] = allows_strict(tool.parameters)
-        if not function["strict"]:
-            log.debug("tool %s is sent without strict, which its schema does not allow", tool.name)
+        function["strict"] = schema is not None
     return {"type": "function", "function": function}
 
 

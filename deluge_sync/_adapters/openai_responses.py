@@ -12,7 +12,6 @@ Source: https://developers.openai.com/api/docs/guides/background and /reasoning 
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from deluge_sync._adapters.call import Call, ModelReply, StreamReader
 from deluge_sync._adapters.classify import classify_reply, plain_line
 from deluge_sync._adapters.failure import Failure, FailureKind
-from deluge_sync._adapters.json_schema import allows_strict
+from deluge_sync._adapters.json_schema import allows_strict, strict_parameters
 from deluge_sync._adapters.openai_responses_stream import EventAssembler
 from deluge_sync._adapters.reading import DocumentReader, at_least_0, parse_mended
 from deluge_sync._adapters.reasoning import effort_of
@@ -46,9 +45,6 @@ if TYPE_CHECKING:
     from deluge_sync.tool import Tool
 
 __all__ = ["build_cancel", "build_poll", "build_request", "open_stream", "parse_reply", "pending_id"]
-
-log = logging.getLogger(__name__)
-
 
 # --- writing
 
@@ -156,11 +152,10 @@ def _text(call: Call) -> dict[str, Any] | None:
 @lru_cache(maxsize=1_024)  # thousands of prompts come with the same tools
 def _own_tool(tool: Tool, *, strict: bool) -> Mapping[str, Any]:
     """A tool of ours. Here a function is strict unless it says that it is not."""
-    is_strict = strict and allows_strict(tool.parameters)
-    if strict and not is_strict:
-        log.debug("tool %s is sent without strict, which its schema does not allow", tool.name)
+    schema = strict_parameters(tool) if strict else None
     described = {"description": tool.description} if tool.description is not None else {}
-    return {"type": "function", "name": tool.name, "parameters": tool.parameters, "strict": is_strict, **described}
+    parameters = tool.parameters if schema is None else schema
+    return {"type": "function", "name": tool.name, "parameters": parameters, "strict": schema is not None, **described}
 
 
 # --- reading

@@ -8,6 +8,7 @@ Nothing is tried again and nothing is kept: `prompt.fetching` does both.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
@@ -18,6 +19,7 @@ from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
 
 from deluge_sync._http.address import is_public
+from deluge_sync._http.leash import Leash
 from deluge_sync._http.message import HttpReply, HttpRequest
 from deluge_sync._http.transport import Transport
 from deluge_sync.errors import ApiStatusError, ConfigError
@@ -42,11 +44,14 @@ class Download:
 class Downloader:
     """Keeps connections to the hosts it downloads from. For any number of threads.
 
-    `accepts` says which IP addresses may be connected to; tests put a policy of their own there.
+    `accepts` says which IP addresses may be connected to; tests put a policy of their own there. `_lock` guards the
+    downloads under way.
     """
 
     def __init__(self, *, accepts: Callable[[str], bool] = is_public, most_bytes: int = MOST_BYTES) -> None:
         self._transport = Transport(accepts=accepts, most_bytes=most_bytes)
+        self._lock = threading.Lock()
+        self._under_way: set[Leash] = set()
 
     def download(self, url: str, *, timeout_s: float) -> Download:
         """The content at `url`. `timeout_s` is the time for all of it, redirects included.
@@ -60,15 +65,29 @@ class Downloader:
         deadline = monotonic() + timeout_s
         place = _checked(url)
         for _ in range(1 + _MOST_REDIRECTS):
-            reply = self._transport.send(HttpRequest("GET", place.url, _HEADERS), timeout_s=deadline - monotonic())
+            reply = self._get(place.url, deadline)
             if reply.status not in _REDIRECTS:
                 return _read(reply)
             place = _followed(place, reply.headers.get("location", ""))
         raise ConfigError(f"more than {_MOST_REDIRECTS} redirects in a row")
 
     def close(self) -> None:
-        """Close the idle connections. A later `download` opens new ones."""
+        """Cut the downloads under way, which end with a `TransportError`, and close the idle connections."""
+        with self._lock:
+            under_way = list(self._under_way)
+        for leash in under_way:
+            leash.cut("cancelled")
         self._transport.close()
+
+    def _get(self, url: str, deadline: float) -> HttpReply:
+        leash = Leash(deadline)
+        with self._lock:
+            self._under_way.add(leash)
+        try:
+            return self._transport.send(HttpRequest("GET", url, _HEADERS), timeout_s=0, leash=leash)
+        finally:
+            with self._lock:
+                self._under_way.discard(leash)
 
 
 def _checked(url: str, what: str = "the URL") -> Url:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, get_args, get_origin
 
@@ -86,6 +87,9 @@ def validated(adapter: TypeAdapter[Any], arguments: Mapping[str, Any], *, owner:
         return adapter.validate_python(dict(arguments)) if document is None else adapter.validate_json(document)
     except ValidationError as error:
         found = complaints(error, arguments)
+    if document is not None:  # pydantic before 2.12 reads no float from a JSON integer of 19 digits
+        with suppress(ValidationError):
+            return adapter.validate_python(dict(arguments))
     raise ToolArgumentsError(owner, found)
 
 

@@ -118,8 +118,10 @@ def _name_of(function: Callable[..., Any]) -> str:
 
 
 def _hints(source: Callable[..., Any], title: str, names: Mapping[str, Any]) -> dict[str, Any]:
+    own = getattr(source, "__globals__", {})
+    foreign = {key: value for key, value in names.items() if key not in own}  # the function's own names come first
     try:
-        return get_type_hints(source, localns=dict(names) or None, include_extras=True)
+        return get_type_hints(source, localns=foreign or None, include_extras=True)
     except NameError as error:
         raise ConfigError(f"an annotation of tool {title!r} cannot be read: {error}") from error
     except TypeError:

@@ -52,11 +52,13 @@ def _with_parts(annotation: Any, origin: Any, parts: tuple[Any, ...]) -> Any:
 
 
 def _rewritten(typed_dict: Any, names: Mapping[str, Any], inside: tuple[Any, ...]) -> Any:
-    name = typed_dict.__name__
+    name, own = typed_dict.__name__, vars(sys.modules.get(typed_dict.__module__, types))
     if typed_dict in inside:
         raise ConfigError(f"{name} contains itself; take TypedDict from typing_extensions on Python before 3.12")
     try:
-        hints = get_type_hints(typed_dict, localns=dict(names), include_extras=True)
+        hints = get_type_hints(
+            typed_dict, localns={k: v for k, v in names.items() if k not in own}, include_extras=True
+        )
     except NameError as error:
         raise ConfigError(f"an annotation of {name} cannot be read: {error}") from error
     fields = {

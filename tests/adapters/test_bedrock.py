@@ -453,7 +453,7 @@ def test_an_unknown_tier_is_left_out_with_a_warning(caplog: pytest.LogCaptureFix
 
 def test_an_empty_description_is_left_out() -> None:
     [tool] = written(tools=[Tool("f", "", {"type": "object"})])["toolConfig"]["tools"]
-    assert tool == {"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}}}
+    assert tool["toolSpec"].keys() == {"name", "inputSchema", "strict"}
 
 
 def test_of_many_strict_tools_only_the_first_stay_strict() -> None:

@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from time import monotonic
 from typing import Any
@@ -378,6 +379,22 @@ def test_redirects_share_the_time(listen: Start, downloader: Downloader, tls: ss
         downloader.download(f"{listen(answer, tls).url}/x", timeout_s=0.4)
     assert monotonic() - started < 0.9
     assert asked.acquire(blocking=False)
+
+
+def test_closing_cuts_what_is_under_way(listen: Start, downloader: Downloader, tls: ssl.SSLContext) -> None:
+    def say_nothing(peer: Any, sock: socket.socket) -> None:
+        peer.read_request(sock)
+        peer.reached.set()
+        peer.stopping.wait(10)
+
+    peer = listen(say_nothing, tls)
+    with ThreadPoolExecutor(1) as pool:
+        download = pool.submit(downloader.download, f"{peer.url}/x", timeout_s=30)
+        assert peer.reached.wait(5)
+        downloader.close()
+        error = download.exception(timeout=5)
+    assert isinstance(error, TransportError)
+    assert error.kind == "cancelled"
 
 
 def test_a_certificate_of_another_host_is_refused(replies: Start) -> None:

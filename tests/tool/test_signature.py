@@ -184,7 +184,7 @@ CASES: list[Case] = [
     (takes_nothing, [({}, {})], [{"a": 1}]),
     one(text, same("", "x", "ü\n"), [1, None, ["x"]]),
     one(integer, same(0, -5, 10**20), ["x", 1.5, None, []]),
-    one(number, [(1, 1.0), (1.5, 1.5)], ["x", None]),
+    one(number, [(1, 1.0), (1.5, 1.5), (10**18, 1e18)], ["x", None]),
     one(boolean, same(True, False), ["perhaps", 5, None]),
     one(nothing, same(None), [0, "", False]),
     one(untyped, same(1, "x", None, [1], {"b": 1}), []),
@@ -442,6 +442,11 @@ def test_annotations_may_name_local_classes() -> None:
         return one.a + two["local"].a
 
     assert Tool.from_function(function).call(one={"a": 1}, two={"local": {"a": 2}}) == 3
+
+
+def test_a_name_means_what_it_means_where_the_function_stands() -> None:
+    Point = int  # noqa: F841, N806  (another of that name where the tool is made)
+    assert Tool.from_function(model).parameters["properties"]["a"] == {"$ref": "#/$defs/Point"}
 
 
 def test_a_lambda_needs_a_name() -> None:

@@ -217,6 +217,25 @@ def test_null_comes_back_as_the_default_at_any_depth() -> None:
     )
 
 
+class Left(BaseModel):
+    kind: Literal["left"]
+    value: int = 1
+
+
+class Right(BaseModel):
+    kind: Literal["right"]
+    value: int | None = 2
+
+
+def test_the_tag_tells_of_which_variant_a_null_is() -> None:
+    def function(a: Left | Right) -> Left | Right:
+        return a
+
+    tool = Tool.from_function(function)
+    assert tool.call(a={"kind": "left", "value": None}) == Left(kind="left", value=1)
+    assert tool.call(a={"kind": "right", "value": None}) == Right(kind="right", value=None)
+
+
 def test_null_for_what_is_required_is_still_wrong() -> None:
     with pytest.raises(ValueError, match="a: input should be a valid integer, not None"):
         Tool.from_function(plain).call(a=None, b="", c=True, d=1)

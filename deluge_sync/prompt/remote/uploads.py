@@ -148,7 +148,7 @@ class Uploads:
         """Hand the file out no more. Gives what it was uploaded with, which serves to delete it a second time too."""
         with self._lock:
             for key in [key for key, made in self._made.items() if (key[0], made.file_id) == (provider, file_id)]:
-                pass
+                del self._made[key]
             return self._made_with.get((provider, file_id))
 
 
