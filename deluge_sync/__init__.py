@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from deluge_sync._engine.limiter import LeakyBucketLimiter
+    from deluge_sync.agent import execute_tool_calls
     from deluge_sync.client import LLMClient
     from deluge_sync.config import SamplingParams
     from deluge_sync.errors import DelugeError, Interrupted
     from deluge_sync.models import register_model
     from deluge_sync.prompt import Conversation, File, Image, Message
-    from deluge_sync.response import APIResponse, Usage
+    from deluge_sync.response import APIResponse, Round, Usage
     from deluge_sync.tool import Tool, ToolParams
 
 __all__ = [
@@ -34,11 +35,13 @@ __all__ = [
     "LLMClient",
     "LeakyBucketLimiter",
     "Message",
+    "Round",
     "SamplingParams",
     "Tool",
     "ToolParams",
     "Usage",
     "__version__",
+    "execute_tool_calls",
     "register_model",
 ]
 
@@ -54,10 +57,12 @@ _HOMES = {
     "LLMClient": "deluge_sync.client",
     "LeakyBucketLimiter": "deluge_sync._engine.limiter",
     "Message": "deluge_sync.prompt",
+    "Round": "deluge_sync.response",
     "SamplingParams": "deluge_sync.config",
     "Tool": "deluge_sync.tool",
     "ToolParams": "deluge_sync.tool",
     "Usage": "deluge_sync.response",
+    "execute_tool_calls": "deluge_sync.agent",
     "register_model": "deluge_sync.models",
 }
 

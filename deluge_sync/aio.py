@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 
+    from deluge_sync.agent import AgentLoop, Agents, AgentTool, Outcome, RoundHook
     from deluge_sync.deltas import StreamEvent
-    from deluge_sync.prompt import Prompt
+    from deluge_sync.prompt import Prompt, ToolCall
     from deluge_sync.tool import Tool
 
 __all__ = ["AsyncFacade", "StreamItem"]
@@ -54,6 +55,19 @@ class AsyncFacade:
         ) -> Stoppable[list[APIResponse]]: ...
         def _stream(self, prompt: Any, tools: Any, **extras: Any) -> Deliverable: ...
         def _shown(self, prompt: Any, tools: Any, **extras: Any) -> Stoppable[APIResponse]: ...
+        def _agent_loop(
+            self, conversation: Any, *, event_loop: AbstractEventLoop | None = None, **options: Any
+        ) -> AgentLoop: ...
+        def _agent_loops(
+            self,
+            conversations: Any,
+            *,
+            show_progress: bool,
+            event_loop: AbstractEventLoop | None = None,
+            **options: Any,
+        ) -> Stoppable[list[Outcome]]: ...
+
+        _agents: Agents
 
     @overload
     async def process_prompts_async(
@@ -159,6 +173,90 @@ class AsyncFacade:
                 prefer_model=prefer_model,
             )
         )
+
+    async def run_agent_loop(
+        self,
+        conversation: Prompt,
+        *,
+        tools: Sequence[AgentTool] | None = None,
+        max_rounds: int = 5,
+        tool_timeout: float | None = 60,
+        max_result_chars: int = 100_000,
+        on_round: RoundHook | None = None,
+        approve: Callable[[ToolCall], Any] | None = None,
+        output_schema: Any = None,
+        cache: str | None = None,
+        service_tier: str | None = None,
+        prefer_model: str | None = None,
+    ) -> Outcome:
+        """Like `run_agent_loop_sync`; async tools run in this event loop. Cancelling the task ends the agent loop."""
+        import asyncio  # as in `_in_thread`
+
+        loop = self._agent_loop(
+            conversation,
+            event_loop=asyncio.get_running_loop(),
+            tools=tools,
+            max_rounds=max_rounds,
+            tool_timeout=tool_timeout,
+            max_result_chars=max_result_chars,
+            on_round=on_round,
+            approve=approve,
+            output_schema=output_schema,
+            cache=cache,
+            service_tier=service_tier,
+            prefer_model=prefer_model,
+        )
+        self._agents.start(loop)
+        try:
+            return await asyncio.wrap_future(loop.future)
+        except (asyncio.CancelledError, GeneratorExit):
+            loop.stop()
+            raise
+
+    async def wait_for_agent_loop(self, task_id: int) -> Outcome:
+        """Like `wait_for_agent_loop_sync`. Cancelling the task leaves the agent loop running; it can be waited for."""
+        import asyncio  # as in `_in_thread`
+
+        loop = self._agents.find(task_id)
+        outcome = await asyncio.wrap_future(loop.future)
+        self._agents.hand_out(loop)
+        return outcome
+
+    async def process_agent_loops_async(
+        self,
+        conversations: Iterable[Prompt] | Prompt,
+        *,
+        tools: Sequence[AgentTool] | None = None,
+        max_rounds: int = 5,
+        show_progress: bool = True,
+        tool_timeout: float | None = 60,
+        max_result_chars: int = 100_000,
+        on_round: RoundHook | None = None,
+        approve: Callable[[ToolCall], Any] | None = None,
+        output_schema: Any = None,
+        cache: str | None = None,
+        service_tier: str | None = None,
+        prefer_model: str | None = None,
+    ) -> list[Outcome]:
+        """Like `process_agent_loops_sync`; async tools run in this event loop. Cancelling the task ends all loops."""
+        import asyncio  # as in `_in_thread`
+
+        call = self._agent_loops(
+            conversations,
+            event_loop=asyncio.get_running_loop(),
+            show_progress=show_progress,
+            tools=tools,
+            max_rounds=max_rounds,
+            tool_timeout=tool_timeout,
+            max_result_chars=max_result_chars,
+            on_round=on_round,
+            approve=approve,
+            output_schema=output_schema,
+            cache=cache,
+            service_tier=service_tier,
+            prefer_model=prefer_model,
+        )
+        return await _in_thread(call)
 
 
 def _into_loop(loop: AbstractEventLoop, put: Callable[[Any], None], item: Any) -> None:

@@ -7,6 +7,7 @@ A prompt that fails is not an exception: it is an `APIResponse` with `is_error=T
     │   ├── UnknownModelError                 the name is in no registry
     │   └── MissingKeyError                   the model needs an API key and none was found
     ├── RequestTooLargeError (ValueError)     one request exceeds the whole per-minute budget
+    ├── UnknownTaskError (KeyError)           no task has this id, or its answer was handed out already
     ├── ClientClosedError (RuntimeError)      the client or limiter was closed
     ├── TransportError (ConnectionError)      no complete reply arrived
     │   └── DeadlineExceededError (TimeoutError)   ... because the time was up
@@ -38,6 +39,7 @@ __all__ = [
     "TransportError",
     "TransportKind",
     "UnknownModelError",
+    "UnknownTaskError",
 ]
 
 TransportKind = Literal["connect", "timeout", "broken", "illegal", "tls", "too_large", "cancelled"]
@@ -82,6 +84,16 @@ class RequestTooLargeError(DelugeError, ValueError):
         self.needed = needed
         self.budget = budget
         super().__init__(f"the request needs {needed:,.0f} {what}, more than the limit of {budget:,.0f} a minute")
+
+
+class UnknownTaskError(DelugeError, KeyError):
+    """No task has the id `task_id`, or its answer was handed out already."""
+
+    def __init__(self, task_id: object) -> None:
+        self.task_id = task_id
+        super().__init__(f"no task has the id {task_id!r}, or its answer was handed out already")
+
+    __str__ = Exception.__str__  # a KeyError puts its text in quotes
 
 
 class ClientClosedError(DelugeError, RuntimeError):

@@ -14,12 +14,12 @@ from deluge_sync.prompt import Conversation
 from deluge_sync.prompt.dialects import log as log_dialect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from deluge_sync.config import SamplingParams
     from deluge_sync.prompt import Message, ToolCall
 
-__all__ = ["APIResponse", "Usage"]
+__all__ = ["APIResponse", "Round", "Usage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,32 @@ class Usage:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One request of an agent loop and its answer. The fields are those of the answer's `APIResponse`."""
+
+    model_internal: str
+    is_error: bool
+    usage: Usage | None
+    cost: float | None
+    finish_reason: str | None
+    attempts: int
+    latency_s: float | None
+
+    @classmethod
+    def of(cls, response: APIResponse) -> Round:
+        """What is kept of a round's answer."""
+        return cls(
+            model_internal=response.model_internal,
+            is_error=bool(response.is_error),
+            usage=response.usage,
+            cost=response.cost,
+            finish_reason=response.finish_reason,
+            attempts=response.attempts,
+            latency_s=response.latency_s,
+        )
+
+
 @dataclass(slots=True)
 class APIResponse:
     """The answer to one prompt, or why there is none. Not for use by two threads while one of them changes it.
@@ -78,6 +104,8 @@ class APIResponse:
     attempts: HTTP requests sent for it. latency_s: from the first of them to the end of the last.
     parsed: with an `output_schema` the answer as an instance of its class, or as a JSON value; None where it does not
         fit. `to_dict` stores its JSON value.
+    rounds: of an agent loop one entry for each request, in their order; usage, cost, attempts and latency_s are then
+        those of the whole loop. Empty for a single prompt.
     """
 
     id: int
@@ -105,6 +133,7 @@ class APIResponse:
     attempts: int = 0
     latency_s: float | None = None
     parsed: Any = None
+    rounds: tuple[Round, ...] = ()
 
     @property
     def completion(self) -> str | None:
@@ -149,6 +178,7 @@ class APIResponse:
         plain["prompt"] = self.prompt.to_log(media=media)
         plain["sampling_params"] = self.sampling_params.model_dump(mode="json")
         plain["usage"] = asdict(self.usage) if self.usage is not None else None
+        plain["rounds"] = [asdict(each) for each in self.rounds]
         plain["content"] = log_dialect.dump_message(self.content, media=media) if self.content is not None else None
         if hasattr(self.parsed, "model_dump"):
             plain["parsed"] = self.parsed.model_dump(mode="json")
@@ -178,7 +208,7 @@ def _load(name: str, value: Any) -> Any:
         return value
     try:
         return reader(value)
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"not a stored response: {name} cannot be read ({error})") from error
 
 
@@ -192,9 +222,20 @@ def _read_usage(stored: Mapping[str, Any]) -> Usage:
     return Usage(**{field.name: stored[field.name] for field in fields(Usage) if field.name in stored})
 
 
+def _read_rounds(stored: Iterable[Mapping[str, Any]]) -> tuple[Round, ...]:
+    return tuple(_read_round(each) for each in stored)
+
+
+def _read_round(stored: Mapping[str, Any]) -> Round:
+    known = {field.name: stored[field.name] for field in fields(Round)}
+    usage = known["usage"]
+    return Round(**{**known, "usage": None if usage is None else _read_usage(usage)})
+
+
 _READERS: dict[str, Callable[[Any], Any]] = {
     "prompt": Conversation.from_log,
     "sampling_params": _read_sampling_params,
     "usage": _read_usage,
     "content": log_dialect.load_message,
+    "rounds": _read_rounds,
 }

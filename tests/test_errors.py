@@ -14,6 +14,7 @@ EVERY_ERROR = [
     errors.UnknownModelError("gpt-5-nano-x", ["gpt-5-nano"]),
     errors.MissingKeyError("gpt-5-nano", "OPENAI_API_KEY"),
     errors.RequestTooLargeError("tokens", 5_000, 1_000),
+    errors.UnknownTaskError(7),
     errors.ClientClosedError("x"),
     errors.TransportError("broken", "x", may_have_been_processed=True),
     errors.DeadlineExceededError("x", may_have_been_processed=False),
@@ -43,6 +44,7 @@ def test_every_error_of_the_tree_is_tried_here() -> None:
     [
         (errors.ConfigError, ValueError),
         (errors.RequestTooLargeError, ValueError),
+        (errors.UnknownTaskError, KeyError),
         (errors.ClientClosedError, RuntimeError),
         (errors.TransportError, ConnectionError),
         (errors.DeadlineExceededError, TimeoutError),

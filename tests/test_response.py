@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from deluge_sync.config import SamplingParams
 from deluge_sync.errors import ConfigError
 from deluge_sync.prompt import Conversation, Message
-from deluge_sync.response import APIResponse, Usage
+from deluge_sync.response import APIResponse, Round, Usage
 
 
 def full_response() -> APIResponse:
@@ -47,6 +47,10 @@ def full_response() -> APIResponse:
         attempts=3,
         latency_s=1.5,
         parsed={"total": 4},
+        rounds=(
+            Round("gpt-4.1-mini", False, Usage(4, 2), 0.0023, "tool_calls", 1, 0.5),
+            Round("gpt-4.1-nano", True, None, None, None, 2, None),
+        ),
     )
 
 
@@ -122,6 +126,7 @@ def test_a_missing_field_is_named() -> None:
         ("sampling_params", {"temperature": -1}),
         ("prompt", {"version": 99, "messages": []}),
         ("usage", {}),
+        ("rounds", [{"usage": None}]),
         ("content", 3),
     ],
 )

@@ -39,7 +39,7 @@ def call_of(job: Job) -> Call:
     """The job's prompt for the model it is routed to, as the adapters take it."""
     route = job.route
     is_streamed = job.listener is not None
-    return Call(job.prompt, route.model, route.params, route.base_url, route.api_key, job.extras, is_streamed)
+    return Call(job.sendable, route.model, route.params, route.base_url, route.api_key, job.extras, is_streamed)
 
 
 def estimate_tokens(call: Call) -> int:

@@ -44,6 +44,9 @@ HURRIED_JOIN_S = 0.5
 """How long to wait for busy workers after a Ctrl-C: whoever pressed it does not want to wait."""
 # Jobs that failed together come back one after another, so that their provider is not knocked over again.
 _COME_BACK_PER_S = 250.0
+# Look-ups that take this long wait for something, such as a network.
+_FAST_LOOK_UP_S = 0.002
+_LOOK_UPS_REMEMBERED = 8
 # Failures of a job from its third attempt on may be its own fault, and say little about the provider.
 _NEWS = 2
 
@@ -64,6 +67,14 @@ class Handler(Protocol):
 
     def look_up(self, job: Job) -> bool:
         """Whether the job could be answered without sending anything; it is then finished."""
+        ...
+
+    def needs_preparation(self, job: Job) -> bool:
+        """Whether `make_ready` has something to do before the job can be planned. Quick."""
+        ...
+
+    def make_ready(self, job: Job) -> bool:
+        """Do what has to wait for others than the provider. False when the job ended instead."""
         ...
 
     def plan(self, job: Job) -> float | None:
@@ -157,6 +168,8 @@ class Dispatcher:
         self._in_hand: set[Job] = set()
         self._order = itertools.count()
         self._threads: set[threading.Thread] = set()
+        self._looking = 0
+        self._look_up_s = 0.0  # how long the latest look-ups took
         self._idle = 0
         self._coming = 0  # workers called, woken or started, that have not looked for something to do yet
         self._alarm_at = inf  # when the earliest idle worker wakes by itself
@@ -245,12 +258,25 @@ class Dispatcher:
                 self._in_hand.discard(job)
 
     def _look_up(self, job: Job) -> None:
-        if not self._handler.look_up(job):
+        began_at = monotonic()
+        is_over = True
+        try:
+            is_over = self._handler.look_up(job)
+        finally:
             with self._changed:
-                self._lane(job).ready.append(job)
-                self._call_a_worker()
+                self._looking -= 1
+                self._look_up_s += (monotonic() - began_at - self._look_up_s) / _LOOK_UPS_REMEMBERED
+                is_cancelled = self._closed or job.is_cancelled
+                if not is_over and not is_cancelled:
+                    self._lane(job).ready.append(job)
+                    self._call_a_worker()  # not for more look-ups: this one looks for those itself
+        if not is_over and is_cancelled:
+            self._handler.give_up(job, ClientClosedError("cancelled before it was sent"))
 
     def _carry_out(self, lane: _Lane, job: Job) -> None:
+        if self._needs_preparation(lane, job):
+            self._make_ready(job)
+            return
         admitted = self._lead(lane, job)
         if admitted is None:
             return
@@ -261,6 +287,34 @@ class Dispatcher:
                 attempted = self._handler.attempt(job, lease)
         finally:  # also after an unforeseen error: if this was the probe, all others wait for its end
             self._after(lane, job, attempted, period)
+
+    def _needs_preparation(self, lane: _Lane, job: Job) -> bool:
+        """Ask the handler, and hand the lead on where it says yes: what comes takes time that is not the lane's."""
+        is_needed = True  # also after an unforeseen error, or nobody would lead the lane any more
+        try:
+            is_needed = self._handler.needs_preparation(job)
+        finally:
+            if is_needed:
+                with self._changed:
+                    lane.has_leader = False
+                    self._call_a_worker()
+        return is_needed
+
+    def _make_ready(self, job: Job) -> None:
+        """Prepare the job and put it back at the head of its lane.
+
+        Others are prepared meanwhile, but none any more once one is ready, which is led again: so there are never more
+        of them than workers, and what was prepared for them does not fill the memory.
+        """
+        if not self._handler.make_ready(job):
+            return
+        with self._changed:
+            is_cancelled = self._closed or job.is_cancelled
+            if not is_cancelled:
+                self._lane(job).ready.appendleft(job)
+            self._call_a_worker()
+        if is_cancelled:
+            self._handler.give_up(job, ClientClosedError("cancelled before it was sent"))
 
     def _lead(self, lane: _Lane, job: Job) -> tuple[Lease, int] | None:
         """Wait until `job` is admitted, then hand the lead on. None when the job ended instead.
@@ -354,7 +408,8 @@ class Dispatcher:
             if lane.opens_at() <= now:
                 lane.has_leader = True
                 return self._take(job := lane.ready.popleft(), partial(self._carry_out, lane, job))
-        if self._unseen:
+        if self._may_look_up():
+            self._looking += 1
             return self._take(job := self._unseen.popleft(), partial(self._look_up, job))
         return None
 
@@ -392,7 +447,7 @@ class Dispatcher:
 
         One at a time: whoever comes and takes something calls the next.
         """
-        if self._coming or (not self._unseen and self._next_alarm() >= self._alarm_at):
+        if self._coming or (not self._may_look_up() and self._next_alarm() >= self._alarm_at):
             return
         if self._idle:
             self._coming += 1
@@ -424,6 +479,12 @@ class Dispatcher:
         if holds_timer and self._alarm_at == alarm_at:
             self._alarm_at = inf
         return was_called or holds_timer
+
+    def _may_look_up(self) -> bool:
+        """Whether another worker would speed the look-ups up. While they are fast, several would only take the
+        interpreter from each other: where one can make 10,000 in a second, ten of them need twice as long.
+        """
+        return bool(self._unseen) and self._looking <= self._look_up_s / _FAST_LOOK_UP_S
 
     def _arrive(self) -> None:
         # Also by one that woke by itself: better to call one worker too many than to wait for one that never comes.

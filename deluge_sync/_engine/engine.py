@@ -13,13 +13,17 @@ from deluge_sync._adapters.call import ModelReply
 from deluge_sync._adapters.failure import Failure, FailureKind
 from deluge_sync._engine.attempt import call_of, estimate_tokens, exchange, failure_of, teach
 from deluge_sync._engine.background import Background
+from deluge_sync._engine.cache_key import CacheKeys
 from deluge_sync._engine.dispatcher import HURRIED_JOIN_S, JOIN_S, Attempted, Dispatcher
-from deluge_sync._engine.finish import Cache, Finisher
+from deluge_sync._engine.finish import Finisher
 from deluge_sync._engine.job import Job, Run
+from deluge_sync._engine.local_cache import LocalCache
 from deluge_sync._engine.retry import Decision, GiveUp, History, RetryPolicy, SendAgain, decide
+from deluge_sync._engine.shared_flight import SharedFlights
 from deluge_sync._http import Transport
 from deluge_sync.errors import ClientClosedError, ConfigError, RequestTooLargeError
 from deluge_sync.prompt import Conversation
+from deluge_sync.prompt.fetching import Fetcher, needs_fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from deluge_sync._engine.limiter import Lease
     from deluge_sync._engine.pool import Pool
     from deluge_sync._engine.streaming import Listener
+    from deluge_sync.cache.protocol import Cache
     from deluge_sync.response import APIResponse
     from deluge_sync.tracker import Tracker
 
@@ -41,7 +46,8 @@ class EngineSettings:
     """`request_timeout_s` is the total time of one attempt, `seconds_per_prompt` that of all attempts and waits.
 
     `stream_idle_s` is how long a streamed answer may pause, `background_timeout_s` the time for an answer that the
-    provider works on in the background.
+    provider works on in the background. With a `cache` or with `dedupe` prompts that are the same question while one of
+    them is under way are answered by that one.
     """
 
     max_workers: int
@@ -52,6 +58,8 @@ class EngineSettings:
     background_timeout_s: float = 3_600.0
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     cache: Cache | None = None
+    dedupe: bool = False
+    store_truncated: bool = False
     postprocess: Callable[[APIResponse], APIResponse] | None = None
 
 
@@ -72,8 +80,19 @@ class Engine:
         self._tracker = tracker
         self._clock = clock
         self._chance = chance
-        self._finisher = Finisher(tracker, cache=settings.cache, postprocess=settings.postprocess, clock=clock)
+        self._shares = settings.cache is not None or settings.dedupe
+        self._keys = CacheKeys(pool.routes)
+        self._flights = SharedFlights()
+        self._finisher = Finisher(
+            tracker,
+            cache=LocalCache(settings.cache, store_truncated=settings.store_truncated),
+            flights=self._flights,
+            take_over=self._take_over,
+            postprocess=settings.postprocess,
+            clock=clock,
+        )
         self._transport = Transport()
+        self._fetcher = Fetcher()
         self._background = Background(
             self._transport, clock=clock, chance=chance, request_timeout_s=settings.request_timeout_s
         )
@@ -114,7 +133,7 @@ class Engine:
         """
         self._tracker.queued()
         try:
-            self._dispatcher.submit(job, look_up=self._settings.cache is not None)
+            self._dispatcher.submit(job, look_up=self._shares)
         except ClientClosedError:
             self._tracker.cancelled()
             raise
@@ -135,18 +154,45 @@ class Engine:
 
     def cancel(self, jobs: Iterable[Job]) -> None:
         """End `jobs` as errors unless they are finished; what is on the wire is cut off."""
+        jobs = list(jobs)
+        for job in jobs:  # all of them first: no job shall take over from another that is to be cancelled too
+            job.is_cancelled = True
+        self._let_go(self._flights.withdraw(jobs))
         self._dispatcher.cancel(jobs)
 
     def close(self, *, in_a_hurry: bool = False) -> None:
         """End everything, threads and connections included. `in_a_hurry` waits for no callback of the user's."""
         self._dispatcher.close(join_s=HURRIED_JOIN_S if in_a_hurry else JOIN_S)
+        self._let_go(self._flights.withdraw_all())
+        self._fetcher.close()
         self._transport.close()
 
     # --- what the dispatcher calls
 
     def look_up(self, job: Job) -> bool:
-        """Answer from the local cache if it can."""
-        return self._finisher.answer_from_cache(job)
+        """Answer from the local cache if it can, or let the job follow another that asks the same.
+
+        It boards before it looks: what another keeps in the cache before it lands is found after that.
+        """
+        job.cache_key = self._key_of(job)
+        if self._flights.board(job):
+            return self._finisher.answer_from_cache(job)
+        if job.is_cancelled:  # looked at after it can be found: a canceller sets the flag first
+            self._let_go(self._flights.withdraw([job]))
+        return True
+
+    def needs_preparation(self, job: Job) -> bool:
+        """Whether something at a URL has to be fetched that the provider does not fetch itself."""
+        return job.pending_id is None and bool(needs_fetch(job.sendable, job.route.model.api_spec))
+
+    def make_ready(self, job: Job) -> bool:
+        """Fetch it. False: it cannot be had, so the job ended."""
+        try:
+            job.filled = self._fetcher.fill(job.sendable, job.route.model.api_spec)
+        except ConfigError as error:
+            self._finisher.fail(job, Failure(FailureKind.BAD_REQUEST, str(error), may_have_been_processed=False))
+            return False
+        return True
 
     def plan(self, job: Job) -> float | None:
         """Build the request and tell its tokens. None: the job ended, because it can or should not be sent."""
@@ -214,6 +260,29 @@ class Engine:
         """Finish a job whose provider has been down for longer than is waited for."""
         message = f"the provider has not answered for {down_s:.0f} s, which is longer than a prompt waits for it"
         self._finisher.fail(job, Failure(FailureKind.OUTAGE, message, may_have_been_processed=False))
+
+    # --- jobs that ask the same
+
+    def _key_of(self, job: Job) -> str | None:
+        try:
+            return self._keys.key(job.prompt, job.extras)
+        except (ConfigError, TypeError, ValueError, RecursionError) as error:  # told when its request is built
+            log.debug("job %s has no key, so it shares no answer: %s", job.id, error)
+            return None
+
+    def _take_over(self, heir: Job) -> None:
+        """Carry out a job that had followed another."""
+        try:
+            self._dispatcher.submit(heir)
+        except ClientClosedError:
+            self._let_go([*self._flights.land(heir), heir])
+            return
+        if heir.is_cancelled:  # looked at after it can be found
+            self._dispatcher.cancel([heir])
+
+    def _let_go(self, followers: Iterable[Job]) -> None:
+        for job in followers:
+            self.give_up(job, ClientClosedError("cancelled before it was sent"))
 
     # --- one attempt and what follows from it
 

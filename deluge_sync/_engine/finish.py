@@ -1,18 +1,17 @@
 """The end of a job: its response is written, counted, kept, postprocessed and delivered, in this order.
 
 The response is complete before anything that can fail touches it. What the user's cache and postprocess raise is
-logged and costs nothing but their own effect.
+logged and costs nothing but their own effect. Jobs that waited for this one because they ask the same end with it.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from deluge_sync._adapters.failure import FailureKind
-from deluge_sync._engine.parsed import parsed_answer
-from deluge_sync._engine.respond import answer_response, failure_response
+from deluge_sync._engine.respond import answer_response, failure_response, repeated_response
+from deluge_sync._engine.shared_flight import is_own_affair
 from deluge_sync.models.pricing import cost_usd
 from deluge_sync.response import APIResponse
 
@@ -22,34 +21,35 @@ if TYPE_CHECKING:
     from deluge_sync._adapters.call import ModelReply
     from deluge_sync._adapters.failure import Failure
     from deluge_sync._engine.job import Job
-    from deluge_sync.prompt import Conversation
+    from deluge_sync._engine.local_cache import LocalCache
+    from deluge_sync._engine.shared_flight import SharedFlights
     from deluge_sync.tracker import Tracker
 
-__all__ = ["Cache", "Finisher"]
+__all__ = ["Finisher"]
 
 log = logging.getLogger(__name__)
 
 
-class Cache(Protocol):
-    """A local cache of answers: any object with these two methods, called from many threads."""
-
-    def get(self, prompt: Conversation) -> APIResponse | None: ...
-    def put(self, prompt: Conversation, response: APIResponse) -> object: ...
-
-
 class Finisher:
-    """Finishes jobs for all workers. Keeps no state of its own."""
+    """Finishes jobs for all workers. Keeps no state of its own.
+
+    take_over: carries out a job that followed one which ended through an affair of its own.
+    """
 
     def __init__(
         self,
         tracker: Tracker,
         *,
-        cache: Cache | None,
+        cache: LocalCache,
+        flights: SharedFlights,
+        take_over: Callable[[Job], None],
         postprocess: Callable[[APIResponse], APIResponse] | None,
         clock: Callable[[], float],
     ) -> None:
         self._tracker = tracker
         self._cache = cache
+        self._flights = flights
+        self._take_over = take_over
         self._user_postprocess = postprocess
         self._clock = clock
 
@@ -69,13 +69,12 @@ class Finisher:
         response = answer_response(job, reply, reason=reason, latency_s=self._latency_s(job))
         if reply.failure is not None:
             self._count_failed(reply.failure)
-            self._deliver(job, response)
         else:
             self._tracker.answered()
-            try:
-                self._keep(job, response)
-            finally:  # what is no Exception travels on, but it takes no answer with it
-                self._deliver(job, response)
+        try:
+            self._cache.keep(job, response)
+        finally:  # what is no Exception travels on, but it takes no answer with it
+            self._deliver(job, response)
 
     def fail(self, job: Job, failure: Failure, reason: str | None = None) -> None:
         """There is no answer. `reason` says why it was not tried again."""
@@ -85,13 +84,12 @@ class Finisher:
 
     def answer_from_cache(self, job: Job) -> bool:
         """Whether the local cache had the answer. A cache that fails is as good as none."""
-        found = self._look_up(job)
+        found = self._cache.find(job)
         if found is None:
             return False
-        parsed = parsed_answer(job.extras.output_schema, found.text)
-        own = {"id": job.id, "prompt": job.prompt, "parsed": parsed, "attempts": 0, "latency_s": None}
-        hit = replace(found, local_cache_hit=True, cost=0.0, **own)
-        self._tracker.answered(is_local_cache_hit=True)
+        hit = repeated_response(job, found)
+        hit.local_cache_hit = True
+        self._count_repeated(hit)
         self._deliver(job, hit)
         return True
 
@@ -101,29 +99,14 @@ class Finisher:
         else:
             self._tracker.failed(failure.kind.value)
 
+    def _count_repeated(self, response: APIResponse) -> None:
+        if response.is_error:
+            self._tracker.failed(response.error_kind or FailureKind.INTERNAL.value)
+        else:
+            self._tracker.answered(is_local_cache_hit=True)
+
     def _latency_s(self, job: Job) -> float | None:
         return None if job.first_sent_at is None else self._clock() - job.first_sent_at
-
-    def _look_up(self, job: Job) -> APIResponse | None:
-        if self._cache is None:
-            return None
-        try:
-            found = job.context.run(self._cache.get, job.prompt)
-        except Exception as error:  # the user's cache may raise anything
-            log.warning("cache look-up failed, so the prompt is sent: %s", error, exc_info=True)
-            return None
-        if found is not None and not isinstance(found, APIResponse):
-            log.warning("the cache gave a %s instead of an APIResponse, so the prompt is sent", type(found).__name__)
-            return None
-        return found
-
-    def _keep(self, job: Job, response: APIResponse) -> None:
-        if self._cache is None or response.finish_reason == "length":
-            return
-        try:
-            job.context.run(self._cache.put, job.prompt, response)
-        except Exception as error:  # the user's cache may raise anything
-            log.warning("the cache did not take an answer: %s", error, exc_info=True)
 
     def _postprocess(self, job: Job, response: APIResponse) -> APIResponse:
         """What the user makes of the response; the response itself where that fails, because it was paid for."""
@@ -143,6 +126,31 @@ class Finisher:
         return response
 
     def _deliver(self, job: Job, response: APIResponse) -> None:
+        """End the job, and with it those that followed it; or the first of these takes over."""
+        heir = None
+        followers: list[Job] = []
+        if is_own_affair(job, response, now=self._clock()):
+            heir = self._flights.pass_on(job)
+        else:
+            followers = self._flights.land(job)
+        # Written before `postprocess` may change what they are written from.
+        repeated = [(follower, repeated_response(follower, response)) for follower in followers]
+        try:
+            self._hand_out(job, response)
+        finally:
+            if heir is not None:
+                self._take_over(heir)
+            for follower, own_response in repeated:
+                self._hand_out_repeated(follower, own_response)
+
+    def _hand_out_repeated(self, follower: Job, response: APIResponse) -> None:
+        self._count_repeated(response)
+        try:
+            self._hand_out(follower, response)
+        except BaseException:  # of the user's callback; it keeps none of the others from its answer
+            log.exception("job %s ended by an unforeseen error", follower.id)
+
+    def _hand_out(self, job: Job, response: APIResponse) -> None:
         try:
             response = self._postprocess(job, response)
         finally:

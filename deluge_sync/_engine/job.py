@@ -62,7 +62,8 @@ class Job:
     `attempts` are those that count towards the maximum, `refusals` the rate limits between them, `sent` all requests.
     `useless` are the routes that cannot answer this prompt. `listener`, if there is one, gets the answer in pieces as
     it arrives. `pending_id` is the provider's name for an answer that it works on in the background; `looks` were made
-    for it since, through a limiter of their own.
+    for it since, through a limiter of their own. `filled` is the prompt with the contents that had to be fetched.
+    `cache_key` stands for the question: jobs with the same one may share an answer. None: it shares none.
     Times are of the engine's clock. `future` gets the `APIResponse`; it never gets an exception from a provider.
     """
 
@@ -80,6 +81,7 @@ class Job:
     sent: int = 0
     first_sent_at: float | None = None
     request: HttpRequest | None = None
+    filled: Conversation | None = None
     leash: Leash | None = None
     listener: Listener | None = None
     useless: set[Route] = field(default_factory=set)
@@ -87,6 +89,12 @@ class Job:
     looks: int = 0
     lane_limiter: LeakyBucketLimiter | None = None
     is_cancelled: bool = False
+    cache_key: str | None = None
+
+    @property
+    def sendable(self) -> Conversation:
+        """The prompt as it is sent."""
+        return self.filled or self.prompt
 
     @property
     def limiter(self) -> LeakyBucketLimiter:

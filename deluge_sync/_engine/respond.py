@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from deluge_sync._engine.parsed import parsed_answer
 from deluge_sync.models.pricing import cost_usd
+from deluge_sync.prompt.parts import copy_json
 from deluge_sync.response import APIResponse
 
 if TYPE_CHECKING:
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from deluge_sync._adapters.failure import Failure
     from deluge_sync._engine.job import Job
 
-__all__ = ["answer_response", "failure_response"]
+__all__ = ["answer_response", "failure_response", "repeated_response"]
 
 
 def answer_response(job: Job, reply: ModelReply, *, reason: str | None, latency_s: float | None) -> APIResponse:
@@ -63,6 +65,26 @@ def failure_response(job: Job, failure: Failure, *, reason: str | None, latency_
         give_up_if_no_other_models=not traits.same_model_may_help,
         attempts=job.sent,
         latency_s=latency_s,
+    )
+
+
+def repeated_response(job: Job, response: APIResponse) -> APIResponse:
+    """The response to a job whose question had this one already: nothing was sent or paid.
+
+    It shares nothing with the other that somebody might change.
+    """
+    return replace(
+        response,
+        id=job.id,
+        prompt=job.prompt,
+        content=response.content.copy() if response.content is not None else None,
+        parsed=parsed_answer(job.extras.output_schema, response.text),
+        logprobs=copy_json(response.logprobs),
+        raw_response=copy_json(response.raw_response),
+        cost=0.0,
+        local_cache_hit=not response.is_error,
+        attempts=0,
+        latency_s=None,
     )
 
 

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from deluge_sync._adapters.failure import FailureKind
 from deluge_sync.errors import ClientClosedError
-
-if TYPE_CHECKING:
-    from deluge_sync._engine.job import Job
-    from deluge_sync.response import APIResponse
 
 __all__ = ["Feed"]
 
 _SIGNAL_CHECK_S = 0.25
 
+T = TypeVar("T")
 
-class Feed:
+
+class Pending(Protocol[T]):
+    """What has been made of a prompt, and will have an answer: a job, or an agent loop."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def future(self) -> Future[T]: ...
+
+
+def _is_answer(response: Any) -> bool:
+    return bool(response.error_kind != FailureKind.CANCELLED)
+
+
+class Feed(Generic[T]):
     """Yields `(position, response)` for each prompt, in the order the answers come.
 
     At most `window` prompts are outstanding at any moment, so that an endless iterable of prompts can be fed and
@@ -27,6 +39,8 @@ class Feed:
 
     `prepare` makes the job of a prompt (it may be finished already, when the prompt cannot be read), `start` sets it
     going. Between the two it is noted down, so that wherever a Ctrl-C strikes `stop` finds every job that was started.
+
+    `is_answer` tells a response that is worth keeping from one that was cancelled.
 
     `on_response` is called with each of them in the worker that has it, before that worker goes on; what it raises is
     raised by the iteration. A client that is closed meanwhile takes no more prompts; what was answered is handed out
@@ -36,12 +50,13 @@ class Feed:
     def __init__(
         self,
         prompts: Iterable[Any],
-        prepare: Callable[[int, Any], Job],
-        start: Callable[[Job], None],
-        cancel: Callable[[Iterable[Job]], None],
+        prepare: Callable[[int, Any], Pending[T]],
+        start: Callable[[Any], None],
+        cancel: Callable[[Iterable[Any]], None],
         *,
         window: int,
-        on_response: Callable[[int, APIResponse], None] | None = None,
+        on_response: Callable[[int, T], None] | None = None,
+        is_answer: Callable[[T], bool] = _is_answer,
     ) -> None:
         self._prompts = enumerate(prompts)
         self._prepare = prepare
@@ -49,14 +64,15 @@ class Feed:
         self._cancel = cancel
         self._window = window
         self._on_response = on_response
+        self._is_answer = is_answer
         self._callback_error: Exception | None = None
-        self._outstanding: set[Job] = set()
-        self._finished: SimpleQueue[Job | None] = SimpleQueue()
+        self._outstanding: set[Pending[T]] = set()
+        self._finished: SimpleQueue[Pending[T] | None] = SimpleQueue()
         self._is_exhausted = False
         self._closed_error: ClientClosedError | None = None
         self._is_stopped = False
 
-    def __iter__(self) -> Iterator[tuple[int, APIResponse]]:
+    def __iter__(self) -> Iterator[tuple[int, T]]:
         while not self._is_stopped:
             # One prompt for each answer handed out: a slow source of prompts must not hold back what is finished.
             while self._has_room() and (not self._outstanding or self._finished.empty()):
@@ -80,13 +96,19 @@ class Feed:
         self._cancel(list(self._outstanding))
         self._finished.put(None)
 
-    def finished_rest(self) -> Iterator[tuple[int, APIResponse]]:
-        """After `stop`: the answers that had come and may not have been taken. Cancelled prompts are not among them."""
-        for job in list(self._outstanding):
-            if job.future.done() and job.future.result().error_kind != FailureKind.CANCELLED:
+    def finished_rest(self, *, wait_s: float = 0.0) -> Iterator[tuple[int, T]]:
+        """After `stop`: the answers that had come and may not have been taken. Cancelled prompts are not among them.
+
+        wait_s: wait so long for what was cut off to be told.
+        """
+        outstanding = list(self._outstanding)
+        if wait_s:
+            wait([job.future for job in outstanding], timeout=wait_s)
+        for job in outstanding:
+            if job.future.done() and self._is_answer(job.future.result()):
                 yield job.id, job.future.result()
 
-    def _next_finished(self) -> Job | None:
+    def _next_finished(self) -> Pending[T] | None:
         """Wait for the next finished job; None after `stop`.
 
         The wait is cut in slices, because Python raises a Ctrl-C only between two instructions: one that comes just
@@ -111,7 +133,7 @@ class Feed:
         if not job.future.done():
             self._start_noted(job)
 
-    def _start_noted(self, job: Job) -> None:
+    def _start_noted(self, job: Pending[T]) -> None:
         try:
             self._start(job)
         except ClientClosedError as error:
@@ -121,7 +143,7 @@ class Feed:
         if self._is_stopped:  # looked at after it was started: `stop` sets the flag first, and cancels then
             self._cancel([job])
 
-    def _hand_over(self, job: Job) -> None:
+    def _hand_over(self, job: Pending[T]) -> None:
         """In the worker's thread, before it goes on to its next job."""
         if self._on_response is not None:
             try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from math import inf
@@ -20,15 +20,18 @@ from deluge_sync._engine.limiter import LeakyBucketLimiter
 from deluge_sync._engine.pool import Pool
 from deluge_sync._engine.retry import RetryPolicy
 from deluge_sync._fork import start_afresh_in_child
+from deluge_sync.agent import Agents
 from deluge_sync.aio import AsyncFacade, StreamItem
 from deluge_sync.client import settings
+from deluge_sync.client.agents import AgentCalls
 from deluge_sync.client.collect import Collect
 from deluge_sync.client.feed import Feed
+from deluge_sync.client.prompts import as_prompts, length_of
 from deluge_sync.client.routes import find_models, make_routes
 from deluge_sync.client.stream import ShownCall, StreamCall
 from deluge_sync.config import ReasoningEffort, SamplingParams
 from deluge_sync.errors import ClientClosedError, ConfigError, Interrupted
-from deluge_sync.prompt import Conversation, Message, Prompt, is_message_list, to_conversation
+from deluge_sync.prompt import Prompt, to_conversation
 from deluge_sync.tracker import Limits, Tracker
 
 if TYPE_CHECKING:
@@ -52,7 +55,7 @@ _LIMIT_FIELDS = {
 }
 
 
-class LLMClient(AsyncFacade):
+class LLMClient(AgentCalls, AsyncFacade):
     """Answers prompts through hosted models. One client serves any number of threads, with or without event loops.
 
     A prompt is a text, a `Message`, a `Conversation`, or a list of messages in OpenAI's form. Each gets one
@@ -69,7 +72,11 @@ class LLMClient(AsyncFacade):
         model_weights: "uniform", or one number a model; a prompt's model is drawn by them.
         max_attempts: requests for one prompt at most, the first one included. Rate-limit replies do not count.
         request_timeout: seconds for one request in total, from connecting to the last byte.
-        cache: answers from earlier runs: an object with `get(prompt)` and `put(prompt, response)`.
+        cache: answers from earlier runs: an object with `get(prompt)` and `put(prompt, response)`, such as those of
+            `deluge_sync.cache`. What it raises costs a warning and no answer.
+        dedupe: of prompts that are the same question at the same time send one, and give its answer to all of them. A
+            `cache` does so too.
+        store_truncated: let the cache keep answers too that the token limit or an error cut off.
         extra_headers: sent with every request.
         use_responses_api: ask OpenAI's Responses API instead of chat completions.
         background: have the provider work on answers by itself and look after them, so that none of them holds a
@@ -136,6 +143,8 @@ class LLMClient(AsyncFacade):
         extra_body: Mapping[str, Any] | None = None,
         stream_idle_timeout: float = 60,
         background_timeout: float = 3_600,
+        dedupe: bool = False,
+        store_truncated: bool = False,
     ) -> None:
         settings.check_whole_numbers(
             max_requests_per_minute=max_requests_per_minute,
@@ -195,6 +204,8 @@ class LLMClient(AsyncFacade):
             background_timeout_s=background_timeout,
             retry=RetryPolicy(max_attempts=max_attempts),
             cache=cache,
+            dedupe=dedupe,
+            store_truncated=store_truncated,
             postprocess=postprocess,
         )
         self._is_closed = False
@@ -205,6 +216,7 @@ class LLMClient(AsyncFacade):
         # A forked child gets counters, threads, connections and a minute's budget of its own.
         self._lock = threading.Lock()
         self._engine: Engine | None = None
+        self._agents = Agents()
         self.tracker = Tracker(self._limits)
 
     @classmethod
@@ -319,13 +331,13 @@ class LLMClient(AsyncFacade):
         extras = self._extras(
             tools=tools, output_schema=output_schema, cache=cache, service_tier=service_tier, prefer_model=prefer_model
         )
-        prompts = _as_prompts(prompts)
+        prompts = as_prompts(prompts)
         window = _WINDOW_PER_WORKER * self._engine_settings.max_workers
         feed = self._feed(prompts, extras, window=window, on_response=on_response)
-        return self._iterate(feed, self._display(_length(prompts) if total is None else total, show=show_progress))
+        return self._iterate(feed, self._display(length_of(prompts) if total is None else total, show=show_progress))
 
     @staticmethod
-    def _iterate(feed: Feed, display: AbstractContextManager[object]) -> Iterator[tuple[int, APIResponse]]:
+    def _iterate(feed: Feed[APIResponse], display: AbstractContextManager[object]) -> Iterator[tuple[int, APIResponse]]:
         with display:
             try:
                 yield from feed
@@ -421,6 +433,7 @@ class LLMClient(AsyncFacade):
         with self._lock:
             self._is_closed = True
             engine, self._engine = self._engine, None
+        self._agents.close()
         if engine is not None:
             engine.close(in_a_hurry=in_a_hurry)
 
@@ -437,9 +450,9 @@ class LLMClient(AsyncFacade):
 
     # --- how a call is made
 
-    def _prepare(self, prompts: Any, *, show_progress: bool, **extras: Any) -> Collect:
-        prompts = _as_prompts(prompts)
-        total = _length(prompts)
+    def _prepare(self, prompts: Any, *, show_progress: bool, **extras: Any) -> Collect[APIResponse]:
+        prompts = as_prompts(prompts)
+        total = length_of(prompts)
         window = max(_WINDOW_OF_LISTS, _WINDOW_PER_WORKER * self._engine_settings.max_workers)
         feed = self._feed(prompts, self._extras(**extras), window=window)
         return Collect(feed, self._display(total, show=show_progress), total)
@@ -471,7 +484,7 @@ class LLMClient(AsyncFacade):
         *,
         window: int,
         on_response: Callable[[int, APIResponse], None] | None = None,
-    ) -> Feed:
+    ) -> Feed[APIResponse]:
         engine, run = self._running_engine(), Run()
 
         def prepare(position: int, prompt: Any) -> Job:
@@ -542,16 +555,3 @@ def _read_env_file(path: Path) -> dict[str, str]:
         problem = error.reason
     # Raised here and not where it was caught: that exception holds the whole file.
     raise ConfigError(f"{path} is no UTF-8 text: {problem}")
-
-
-def _as_prompts(prompts: Any) -> Iterable[Any]:
-    """One prompt is a list of one: a text and a conversation could be iterated too, and mean something else."""
-    if isinstance(prompts, str | Message | Conversation) or is_message_list(prompts):
-        return [prompts]
-    if not isinstance(prompts, Iterable):
-        raise ConfigError(f"prompts must be an iterable of prompts; got {prompts!r:.80}")
-    return prompts
-
-
-def _length(prompts: Iterable[Any]) -> int | None:
-    return len(prompts) if isinstance(prompts, Sized) else None

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["Conversation", "Prompt", "is_message_list", "to_conversation"]
 
 P = ParamSpec("P")
+# Made once: `json.dumps` would make one for every fingerprint.
+_SORTED = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 class _Answer(Protocol):
@@ -61,6 +63,7 @@ class Conversation:
 
     messages: list[Message] = field(default_factory=list)
     model_used: str | None = None
+    _key: str | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self.messages = [_checked(message) for message in self.messages]
@@ -123,17 +126,26 @@ class Conversation:
         """A conversation that can be changed, its messages included, without changing this one."""
         return Conversation([message.copy() for message in self.messages], self.model_used)
 
+    def keyed(self, key: str) -> Conversation:
+        """The same messages under another `fingerprint`, to look up and not to change; this one stays as it is."""
+        conversation = Conversation.__new__(Conversation)  # the messages are known to be some
+        conversation.messages, conversation.model_used, conversation._key = list(self.messages), self.model_used, key
+        return conversation
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 in hex of everything the messages say: equal for equal messages, on every machine and version.
 
-        Images and files stand in it with the hash of their content.
+        Images and files stand in it with the hash of their content. In what a local cache is given (`keyed`), it is
+        the key instead, which covers more.
 
         Raises:
             ConfigError: an image or a file cannot be read.
         """
+        if self._key is not None:
+            return self._key
         written = [log_dialect.dump_message(message, media="fingerprint") for message in self.messages]
-        return hashlib.sha256(json.dumps(written, sort_keys=True, separators=(",", ":")).encode("ascii")).hexdigest()
+        return hashlib.sha256(_SORTED.encode(written).encode("ascii")).hexdigest()
 
     def count_tokens(self, max_new_tokens: int = 0, img_tokens: int = 85, *, media_rule: str = "openai") -> int:
         """Input tokens, plus `max_new_tokens` for the answer.

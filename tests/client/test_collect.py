@@ -59,7 +59,7 @@ class Interruption:
         return self
 
 
-def interrupted(engine: Engine, at_line: int) -> Collect:
+def interrupted(engine: Engine, at_line: int) -> Collect[APIResponse]:
     """A call with three prompts and a window of two, which Ctrl-C strikes at its n-th line."""
     feed = Feed(PROMPTS, prepared, engine.start, engine.cancel, window=2)
     collect = Collect(feed, nullcontext(), len(PROMPTS))

@@ -34,12 +34,19 @@ class Notes:
         self.threads: set[str] = set()
         self.hits: set[int] = set()
         self.tokens = 0.0
+        self.unprepared: dict[int, Callable[[Job], bool]] = {}
 
     def look_up(self, job: Job) -> bool:
         if job.id in self.hits:
             job.future.set_result(cast("object", "hit"))  # type: ignore[arg-type]  # what it is does not matter here
             return True
         return False
+
+    def needs_preparation(self, job: Job) -> bool:
+        return job.id in self.unprepared
+
+    def make_ready(self, job: Job) -> bool:
+        return self.unprepared.pop(job.id)(job)
 
     def plan(self, _job: Job) -> float:
         return self.tokens
@@ -270,6 +277,104 @@ def test_cancelling_gives_up_what_waits_and_leaves_the_rest(start: Start) -> Non
     held.release()
     finish(jobs)
     assert notes.attempted == [5, 6, 7, 8, 9]
+
+
+def test_a_job_that_is_made_ready_holds_up_no_other(start: Start) -> None:
+    notes, others_sent = Notes(), threading.Event()
+    notes.unprepared[0] = lambda _: others_sent.wait(10)
+    dispatcher, limiter = start(notes), unlimited()
+    jobs = [job(number, limiter) for number in range(5)]
+    for each in jobs:
+        dispatcher.submit(each)
+    finish(jobs[1:])
+    others_sent.set()
+    finish(jobs)
+
+    assert sorted(notes.attempted[:4]) == [1, 2, 3, 4]
+    assert notes.attempted[4:] == [0]
+
+
+def test_jobs_are_made_ready_at_the_same_time(start: Start) -> None:
+    notes, together = Notes(), threading.Barrier(4)
+    for number in range(4):
+        notes.unprepared[number] = lambda _: together.wait(10) >= 0
+    dispatcher, limiter = start(notes), unlimited()
+    jobs = [job(number, limiter) for number in range(4)]
+    for each in jobs:
+        dispatcher.submit(each)
+    finish(jobs)
+
+    assert sorted(notes.attempted) == [0, 1, 2, 3]
+
+
+def test_no_more_jobs_are_made_ready_than_can_be_sent_soon(start: Start) -> None:
+    """Of those that wait for a limiter no more are prepared than there are workers: contents take memory."""
+    notes, made_ready, limiter = Notes(), [], unlimited(1)
+
+    def note(each: Job) -> bool:
+        made_ready.append(each.id)
+        return True
+
+    held = limiter.acquire()
+    notes.unprepared = dict.fromkeys(range(100), note)
+    dispatcher = start(notes, max_workers=4)
+    jobs = [job(number, limiter) for number in range(100)]
+    for each in jobs:
+        dispatcher.submit(each)
+    wait_until(lambda: any(lane.waiting for lane in dispatcher._lanes.values()))
+
+    assert 1 <= len(made_ready) <= 5
+    held.release()
+    finish(jobs)
+
+
+def test_a_job_that_ends_while_it_is_made_ready_is_not_sent(start: Start) -> None:
+    def end(each: Job) -> bool:
+        each.future.set_result(cast("object", "failed"))  # type: ignore[arg-type]  # as above
+        return False
+
+    notes = Notes()
+    notes.unprepared[0] = end
+    dispatcher, limiter = start(notes), unlimited()
+    jobs = [job(number, limiter) for number in range(2)]
+    for each in jobs:
+        dispatcher.submit(each)
+    finish(jobs)
+
+    assert notes.attempted == [1]
+
+
+def test_a_job_that_is_cancelled_while_it_is_made_ready_is_given_up(start: Start) -> None:
+    notes, begun, go_on = Notes(), threading.Event(), threading.Event()
+
+    def prepare(_: Job) -> bool:
+        begun.set()
+        return go_on.wait(10)
+
+    notes.unprepared[0] = prepare
+    dispatcher = start(notes)
+    one = job(0, unlimited())
+    dispatcher.submit(one)
+    assert begun.wait(10)
+    dispatcher.cancel([one])
+    go_on.set()
+    finish([one])
+
+    assert (notes.attempted, list(notes.given_up)) == ([], [0])
+
+
+def test_an_unforeseen_error_before_a_job_is_planned_does_not_end_its_lane(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = Notes()
+    monkeypatch.setattr(notes, "needs_preparation", lambda each: 1 // each.id < 0)
+    dispatcher, limiter = start(notes), unlimited()
+    jobs = [job(number, limiter) for number in range(3)]
+    for each in jobs:
+        dispatcher.submit(each)
+    finish(jobs)
+
+    assert (sorted(notes.attempted), list(notes.given_up)) == ([1, 2], [0])
 
 
 def test_closing_gives_up_everything_and_ends_the_threads(start: Start) -> None:

@@ -1,0 +1,56 @@
+"""The tool calls of one answer, carried out when the caller asks for it: for loops that are written by hand."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from deluge_sync.agent.crew import Crew, Rules, Workshop
+from deluge_sync.agent.toolbox import AgentTool, Toolbox
+from deluge_sync.agent.turn import Turn
+
+if TYPE_CHECKING:
+    from deluge_sync.prompt.parts import ToolCall, ToolResult
+    from deluge_sync.response import APIResponse
+
+__all__ = ["execute_tool_calls"]
+
+_SIGNAL_CHECK_S: Final = 0.25
+
+
+def execute_tool_calls(
+    response: APIResponse,
+    tools: Iterable[AgentTool],
+    *,
+    tool_timeout: float | None = 60,
+    max_result_chars: int = 100_000,
+    approve: Callable[[ToolCall], Any] | None = None,
+) -> list[ToolResult]:
+    """Carry out the tool calls of an answer, all at the same time, and wait. One result per call, in their order.
+
+    Nothing else is done with them: append each with `conversation.with_tool_result(result.tool_call_id,
+    result.result, is_error=result.is_error)`. Arguments, results and errors are handled as in `run_agent_loop`.
+
+    Raises:
+        ConfigError: `tools` cannot be run.
+    """
+    results: list[ToolResult] = []
+    workshop, has_ended = Workshop(), threading.Event()
+
+    def done(found: list[ToolResult]) -> None:
+        results.extend(found)
+        has_ended.set()
+
+    crew = Crew(workshop, Toolbox(tools), Rules(tool_timeout, max_result_chars, approve))
+    turn = Turn(response.tool_calls, crew, done, was_cut_off=response.finish_reason == "length")
+    if not response.tool_calls:
+        return []
+    try:
+        turn.begin()
+        while not has_ended.wait(_SIGNAL_CHECK_S):  # in slices, for Ctrl-C
+            pass
+    finally:
+        turn.abandon()
+        workshop.close()
+    return results

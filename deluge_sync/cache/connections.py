@@ -1,0 +1,61 @@
+"""SQLite connections for many threads: each is used by one at a time, a few serve them all, none crosses a fork.
+
+SQLite forbids to carry a connection into a forked child, even unused: the child's later connections would take the
+parent's locks for their own, and a log that is in use would be deleted. So they are closed before a fork.
+Source: https://www.sqlite.org/howtocorrupt.html, 2.6 (read 2026-11).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from deluge_sync.cache.fork_gate import ForkGate
+
+__all__ = ["Connections"]
+
+# A connection holds two or three open files, and a process may often have no more than 1024.
+_MOST = 8
+
+
+class Connections:
+    """At most eight connections, made by `connect` when they are needed. Thread-safe.
+
+    `connect` must open with `check_same_thread=False`.
+    """
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+        self._connect = connect
+        idle: deque[sqlite3.Connection] = deque()  # taken from and put back without a lock: both are atomic
+        self._idle = idle
+        self._gate = ForkGate(_MOST, lambda: _close_all(idle))
+
+    @contextmanager
+    def one(self) -> Iterator[sqlite3.Connection]:
+        """A connection for this thread alone. After an error it is closed, and with that its transaction undone."""
+        with self._gate:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = self._connect()
+            try:
+                yield connection
+            except BaseException:
+                connection.close()
+                raise
+            self._idle.append(connection)
+
+    def close(self) -> None:
+        """Wait for what is under way, five seconds at most, and close what is idle."""
+        self._gate.rest()
+
+    def __del__(self) -> None:
+        _close_all(self._idle)
+
+
+def _close_all(idle: deque[sqlite3.Connection]) -> None:
+    while idle:
+        with suppress(sqlite3.Error):
+            idle.pop().close()
