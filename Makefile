@@ -25,7 +25,7 @@ codegen-check: .venv/.dev
 pytest: .venv/.dev
 	$(BIN)/pytest
 
-# The fault tests in their whole size, with figures; about fifteen minutes.
+# The fault tests in their whole size, with figures; about twenty-five minutes.
 soak: .venv/.dev
 	$(BIN)/python benchmarks/soak.py
 

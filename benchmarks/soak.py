@@ -1,6 +1,7 @@
 """The fault suite in its whole size, with the figures it measures: `python benchmarks/soak.py [options of pytest]`.
 
-Every test marked `soak` in tests/faults runs once; together they take about fifteen minutes, and each ends by itself.
+Every test marked `soak` in tests/faults and tests/cache runs once; together they take about twenty-five minutes, and each
+ends by itself.
 `-k storm` picks one. The exit status is pytest's.
 """
 
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-_FAULTS = Path(__file__).parent.parent / "tests" / "faults"
+_TESTS = Path(__file__).parent.parent / "tests"
+_SUITES = (_TESTS / "faults", _TESTS / "cache")
 
 
 class Figures:
@@ -29,7 +31,7 @@ def main() -> int:
     """Run the suite and print its figures."""
     options = sys.argv[1:]
     size = [] if "-m" in options else ["-m", "soak"]
-    return pytest.main([str(_FAULTS), *size, "--no-header", "--tb=short", *options], plugins=[Figures()])
+    return pytest.main([*map(str, _SUITES), *size, "--no-header", "--tb=short", *options], plugins=[Figures()])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Every Python block of the README runs, against the embedded provider."""
+"""Every Python block of the README and the docs runs, against the embedded provider."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ import pytest
 
 from deluge_sync.testing import FakeProvider
 
-README = Path(__file__).parent.parent / "README.md"
-BLOCKS = re.findall(r"^```python\n(.*?)^```", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCKS = [
+    block
+    for page in PAGES
+    for block in re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+]
 
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "EXAMPLE_API_KEY")
 
