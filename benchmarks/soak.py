@@ -1,8 +1,7 @@
 """The fault suite in its whole size, with the figures it measures: `python benchmarks/soak.py [options of pytest]`.
 
-Every test marked `soak` in tests/faults and tests/cache runs once; together they take about twenty-five minutes, and each
-ends by itself.
-`-k storm` picks one. The exit status is pytest's.
+Every test marked `soak` in tests/faults and tests/cache runs once; together they take about twenty-five minutes, and
+each ends by itself. `-k storm` picks one. The exit status is pytest's.
 """
 
 from __future__ import annotations
