@@ -165,7 +165,7 @@ class Dispatcher:
         self._lanes: dict[tuple[LeakyBucketLimiter, object], _Lane] = {}
         self._unseen: deque[Job] = deque()
         self._parked: list[tuple[float, int, Job]] = []
-        self._in_hand: set[Job] = set()
+        self._in_hand: dict[int, Job] = {}  # by worker, because a job may be back in a queue before its worker lets go
         self._order = itertools.count()
         self._threads: set[threading.Thread] = set()
         self._looking = 0
@@ -196,7 +196,7 @@ class Dispatcher:
             job.is_cancelled = True
         with self._changed:
             waiting = self._withdraw_cancelled()
-            in_hand = [job for job in self._in_hand if job.is_cancelled]
+            in_hand = [job for job in self._in_hand.values() if job.is_cancelled]
             tickets = [
                 lane.waiting[1] for lane in self._lanes.values() if lane.waiting and lane.waiting[0].is_cancelled
             ]
@@ -212,7 +212,7 @@ class Dispatcher:
         """Give up everything that is not finished and end the threads, within `join_s` whatever they do."""
         with self._changed:
             self._closed = True
-            everything = [*self._waiting_jobs(), *self._in_hand]
+            everything = [*self._waiting_jobs(), *self._in_hand.values()]
             threads = self._threads - {threading.current_thread()}
             self._changed.notify_all()
         self.cancel(everything)
@@ -255,7 +255,7 @@ class Dispatcher:
             self._handler.give_up(job, error)
         finally:
             with self._changed:
-                self._in_hand.discard(job)
+                del self._in_hand[threading.get_ident()]
 
     def _look_up(self, job: Job) -> None:
         began_at = monotonic()
@@ -414,7 +414,7 @@ class Dispatcher:
         return None
 
     def _take(self, job: Job, action: Callable[[], None]) -> Callable[[], None]:
-        self._in_hand.add(job)
+        self._in_hand[threading.get_ident()] = job
         return partial(self._handle, job, action)
 
     def _overdue(self, lane: _Lane, now: float) -> Callable[[], None] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from deluge_sync._engine.job import Job, Run
 from deluge_sync._engine.limiter import LeakyBucketLimiter, Lease
 from deluge_sync._engine.pool import Route
 from deluge_sync._engine.retry import SendAgain
+from deluge_sync._http import Leash
 from deluge_sync.errors import ClientClosedError, RequestTooLargeError
 from deluge_sync.prompt import Conversation
 
@@ -277,6 +279,40 @@ def test_cancelling_gives_up_what_waits_and_leaves_the_rest(start: Start) -> Non
     held.release()
     finish(jobs)
     assert notes.attempted == [5, 6, 7, 8, 9]
+
+
+def test_a_job_can_be_cut_off_though_the_worker_that_looked_it_up_was_slow_to_let_go(start: Start) -> None:
+    is_sent = threading.Event()
+
+    class SlowNo:
+        """False, but from the second time on it takes until the job has been sent by another worker."""
+
+        asked = 0
+
+        def __bool__(self) -> bool:
+            self.asked += 1
+            if self.asked > 1:
+                is_sent.wait(10)
+            return False
+
+    def send_until_cut(each: Job) -> Attempted:
+        each.leash = Leash(math.inf)
+        is_cut = threading.Event()
+        each.leash.lend(is_cut.set)
+        is_sent.set()
+        is_cut.wait(10)
+        return ANSWERED
+
+    notes = Notes(send_until_cut)
+    notes.look_up = lambda _: cast("bool", SlowNo())  # type: ignore[method-assign]  # only here
+    dispatcher = start(notes)
+    dispatcher.submit(it := job(0, unlimited()), look_up=True)
+    assert is_sent.wait(10)
+    wait_until(lambda: dispatcher._idle == 1)
+    dispatcher.cancel([it])
+    assert it.leash is not None
+    assert it.leash.cut_reason == "cancelled"
+    finish([it])
 
 
 def test_a_job_that_is_made_ready_holds_up_no_other(start: Start) -> None:
