@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from deluge_sync import APIResponse, LLMClient, aio
+from deluge_sync import APIResponse, LLMClient
+from deluge_sync.aio import bridge
 from deluge_sync.errors import ClientClosedError, ConfigError, MissingKeyError
 from deluge_sync.testing import FakeProvider, Reply, RequestRecord
 
@@ -222,7 +223,7 @@ def test_a_call_that_was_cancelled_before_its_thread_ran_does_nothing() -> None:
     outcome: Future[int] = Future()
     outcome.cancel()
 
-    aio._resolve(outcome, lambda: pytest.fail("it must not run"))
+    bridge._resolve(outcome, lambda: pytest.fail("it must not run"))
 
     assert outcome.cancelled()
 
