@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: demo test lint types layers codegen-check pytest soak sdk catalogue clean
+.PHONY: demo test lint types layers codegen-check pytest soak bench sdk catalogue clean
 
 demo: .venv/.runtime
 	$(BIN)/deluge-sync demo --output results.jsonl
@@ -28,6 +28,10 @@ pytest: .venv/.dev
 # The fault tests in their whole size, with figures; about twenty-five minutes.
 soak: .venv/.dev
 	$(BIN)/python benchmarks/soak.py
+
+# Side by side with the alternatives, each in an environment of its own; writes benchmarks/results.md. About half an hour.
+bench: .venv/.runtime
+	$(BIN)/python benchmarks/compare
 
 # Regenerate deluge_sync/sdk/<provider>/ after a change of schemas/ or codegen/.
 sdk: .venv/.dev
