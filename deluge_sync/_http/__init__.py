@@ -5,9 +5,9 @@ The only importer of requests and urllib3. It knows nothing of models, retries o
 the same over one transport for the whole process, for direct SDK calls. requests and urllib3 take 60 ms to import, so
 they are loaded with the first transport.
 
-    transport > connection > sockets, resolver > leash
+    transport > connection > reply, sockets, resolver > leash
               > body > trouble
-    message: what crosses the wire; multipart: a way to write a body
+    message: what crosses the wire; multipart, file_body: ways to write a body
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from deluge_sync._http.file_body import FileBody
 from deluge_sync._http.leash import Leash
 from deluge_sync._http.message import HttpReply, HttpRequest
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from deluge_sync._http.transport import Transport
 
-__all__ = ["HttpReply", "HttpRequest", "Leash", "Transport", "send", "stream"]
+__all__ = ["FileBody", "HttpReply", "HttpRequest", "Leash", "Transport", "send", "stream"]
 
 
 def send(request: HttpRequest, *, timeout_s: float) -> HttpReply:

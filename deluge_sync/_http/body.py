@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
     from deluge_sync._http.leash import Leash
+    from deluge_sync._http.reply import PlainReply
 
 __all__ = ["MAX_REPLY_BYTES", "STREAM_TYPES", "Consumer", "receive"]
 
@@ -32,18 +33,19 @@ _CHUNK_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """Who takes which bodies as they arrive: successful ones of a content type in `content_types`."""
+    """Who takes which bodies as they arrive: successful ones of a content type in `content_types`, None for any."""
 
     on_chunk: Callable[[bytes], bool]
-    content_types: Collection[str]
+    content_types: Collection[str] | None
 
     def wants(self, status: int, headers: Mapping[str, str]) -> bool:
         content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-        return 200 <= status < 300 and content_type in self.content_types
+        is_of_type = self.content_types is None or content_type in self.content_types
+        return 200 <= status < 300 and is_of_type
 
 
 def receive(
-    response: BaseHTTPResponse, leash: Leash, consumer: Consumer | None, *, most_bytes: int
+    response: PlainReply | BaseHTTPResponse, leash: Leash, consumer: Consumer | None, *, most_bytes: int
 ) -> HttpReply | TransportError:
     """The reply, once its body has been read, with everything that `consumer` did not take."""
     headers = {name.lower(): value for name, value in response.headers.items()}
@@ -58,7 +60,7 @@ def receive(
 
 
 def _read(
-    response: BaseHTTPResponse, leash: Leash, take: Callable[[bytes], bool], most_bytes: int
+    response: PlainReply | BaseHTTPResponse, leash: Leash, take: Callable[[bytes], bool], most_bytes: int
 ) -> TransportError | None:
     """Give each piece of the body to `take` as soon as it is there, until the end or until `take` wants no more."""
     read = partial(response.read1, _CHUNK_BYTES, decode_content=True)

@@ -1,6 +1,6 @@
 """urllib3's connections and pools, put on a leash: whatever a call waits for is lent to the call's `Leash`.
 
-The calling thread names its leash with `leashed(...)`; the connection finds it there. This is the one place that
+The calling thread names its leash with `leash.leashed(...)`; the connection finds it there. This is the one place that
 reaches into urllib3's and http.client's classes, all of it in methods that they document for subclassing or have kept
 since urllib3 2.0 and Python 3.11. Used by `transport` only.
 """
@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import os
 import queue
-import threading
 from collections import deque
-from contextlib import contextmanager
 from functools import cached_property, partial
-from http.client import CONTINUE, SWITCHING_PROTOCOLS, HTTPException, HTTPResponse
+from http.client import HTTPConnection as PlainConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,71 +25,31 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context
 
-from deluge_sync._http.leash import Leash, shut_down
+from deluge_sync._http.leash import calling, shut_down
+from deluge_sync._http.reply import PlainReply, Reply
 from deluge_sync._http.resolver import Resolver
 from deluge_sync._http.sockets import TlsSocket, open_socket
 from deluge_sync._http.trouble import AddressRefusedError
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Mapping
     from ssl import SSLContext
 
+    from deluge_sync._http.leash import Leash
     from deluge_sync._http.resolver import Address
 
-__all__ = ["LeashedAdapter", "leashed"]
+__all__ = ["LeashedAdapter"]
 
 _KEPT_CONNECTIONS = 2048
 
 _resolver = Resolver()
-_calling = threading.local()
-
-
-@contextmanager
-def leashed(leash: Leash) -> Iterator[None]:
-    """Within the block, connections used by this thread are lent to `leash`.
-
-    Blocks may be nested: whoever is handed a chunk of one reply may send another request.
-    """
-    outer = getattr(_calling, "leash", None)
-    _calling.leash = leash
-    try:
-        yield
-    finally:
-        _calling.leash = outer
-
-
-class _Reply(HTTPResponse):
-    """http.client's reply, which also tells the leash what it hears, and skips every interim reply."""
-
-    def _read_status(self) -> tuple[str, int, str]:
-        # The first read fills the buffer, and the line below is taken from there. http.client cannot tell afterwards
-        # whether a connection that was reset had brought a byte.
-        leash: Leash = _calling.leash
-        leash.has_reply_begun = leash.has_reply_begun or bool(self.fp.peek(1))
-        version, status, reason = super()._read_status()  # type: ignore[misc]  # the stubs leave it out
-        leash.listen()
-        # http.client skips 100 only, and would hand out 103 Early Hints as the reply.
-        is_interim = SWITCHING_PROTOCOLS < status < 200
-        return version, CONTINUE if is_interim else status, reason
-
-    def begin(self) -> None:
-        super().begin()
-        _calling.leash.listen()
-        if self.headers.get_payload():
-            # urllib3 would go on without the rest of the headers, and log what it could not read.
-            raise HTTPException("headers that cannot be read")
-
-    def read1(self, n: int = -1) -> bytes:
-        data = super().read1(n)
-        _calling.leash.listen()
-        return data
 
 
 class _LeashedConnection(HTTPConnection):
     """Counts what it has served, because only a connection that was idle before can have gone stale."""
 
-    response_class = _Reply
+    response_class = Reply
     served = 0
 
     def __init__(self, *args: Any, accepts: Callable[[str], bool] | None = None, **kwargs: Any) -> None:
@@ -100,24 +58,60 @@ class _LeashedConnection(HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         self.served = 0
-        return _connect(self, _calling.leash)
+        return _connect(self, calling.leash)
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        if self.sock is None:
-            self.connect()
-        leash: Leash = _calling.leash
-        leash.lend(partial(shut_down, cast("socket.socket", self.sock)))
-        leash.was_reused = self.served > 0
-        self.served += 1
+        self._prepare()
         super().request(*args, **kwargs)
+        calling.leash.listen()
+
+    def ask(self, method: str, head: bytes, body: bytes) -> Reply:
+        """Send a request in one piece and read the reply as far as its headers.
+
+        http.client would send the head by itself, and urllib3 prepares for bodies that are no bytes and for replies
+        that have to be decoded. Every call of the system gives the interpreter to another thread.
+        """
+        self._prepare()
+        leash = self._leave()
+        self.sock.sendall(head + body)
         leash.listen()
+        reply = Reply(self.sock, method=method)
+        try:
+            reply.begin()
+        except BaseException:
+            reply.close()
+            raise
+        return reply
 
     def endheaders(self, *args: Any, **kwargs: Any) -> None:
-        leash: Leash = _calling.leash
+        self._leave()
+        super().endheaders(*args, **kwargs)
+
+    def _leave(self) -> Leash:
+        """Note that a request is about to leave."""
+        leash: Leash = calling.leash
         leash.was_sent = True
         leash.sends += 1
         leash.has_reply_begun = False
-        super().endheaders(*args, **kwargs)
+        return leash
+
+    def _prepare(self) -> None:
+        """Connect if need be, and lend the connection to the call."""
+        if self.sock is None:
+            self.connect()
+        leash: Leash = calling.leash
+        leash.lend(partial(shut_down, cast("socket.socket", self.sock)))
+        leash.was_reused = self.served > 0
+        self.served += 1
+
+
+class _HeadWriter(PlainConnection):
+    """Writes the head of a request, and connects to nothing."""
+
+    head = b""
+
+    def send(self, data: Any) -> None:
+        self.head += data
 
 
 class _LeashedTlsConnection(_LeashedConnection, HTTPSConnection):
@@ -177,29 +171,54 @@ class _Idle:
             raise queue.Empty from None
 
 
-class _LeashedPool(HTTPConnectionPool):
+class LeashedPool(HTTPConnectionPool):
     ConnectionCls = _LeashedConnection
     QueueCls = _Idle  # type: ignore[assignment]  # no LifoQueue, but all that urllib3 asks of one
 
     def _get_conn(self, timeout: float | None = None) -> Any:
         connection = super()._get_conn(timeout)
-        if _calling.leash.on_fresh_connection and not connection.is_closed:
+        if calling.leash.on_fresh_connection and not connection.is_closed:
             connection.close()
             return self._new_conn()
         return connection
 
+    def head_of(self, method: str, target: str, headers: Mapping[str, str]) -> bytes:
+        """The head of a request, to its last header. http.client writes it, and refuses what is not allowed in it."""
+        writer = _HeadWriter(self.host, self.port)
+        writer.default_port = self.ConnectionCls.default_port
+        names = {name.lower() for name in headers}
+        writer.putrequest(method, target, skip_host="host" in names, skip_accept_encoding="accept-encoding" in names)
+        for name, value in headers.items():
+            writer.putheader(name, value)
+        writer.endheaders()
+        return writer.head.removesuffix(b"\r\n")
+
+    def ask(self, method: str, head: bytes, body: bytes | None) -> PlainReply:
+        """The short way to a reply, for requests that go to their server directly. `head` is of `head_of`."""
+        if body is None:
+            head, body = head + b"\r\n", b""
+        else:
+            head += b"Content-Length: %d\r\n\r\n" % len(body)
+        connection = self._get_conn()
+        try:
+            reply = connection.ask(method, head, body)
+        except BaseException:
+            connection.close()
+            raise
+        return PlainReply(reply, partial(self._put_conn, connection), connection.close)
+
     def _put_conn(self, conn: Any) -> None:
         # First the leash lets go, then the connection becomes another call's: in the other order a late cut would hit
         # whoever took it.
-        _calling.leash.take_back()
+        calling.leash.take_back()
         super()._put_conn(conn)
 
 
-class _LeashedTlsPool(_LeashedPool, HTTPSConnectionPool):
+class _LeashedTlsPool(LeashedPool, HTTPSConnectionPool):
     ConnectionCls = _LeashedTlsConnection
 
 
-_POOL_CLASSES = {"http": _LeashedPool, "https": _LeashedTlsPool}
+_POOL_CLASSES = {"http": LeashedPool, "https": _LeashedTlsPool}
 
 
 class LeashedAdapter(HTTPAdapter):
@@ -243,10 +262,10 @@ class LeashedAdapter(HTTPAdapter):
             context.load_verify_locations(cafile=bundle)
         return context
 
-    def pool_for(self, url: str) -> HTTPConnectionPool:
+    def pool_for(self, url: str) -> LeashedPool:
         """The pool of the URL's origin, with its proxy and certificates settled."""
         request = PreparedRequest()  # only what is needed to choose a pool: no headers, so no key
         request.method, request.url, request.headers = "POST", url, CaseInsensitiveDict()
         proxies = get_environ_proxies(url) if self._accepts is None else {}
         pool = self.get_connection_with_tls_context(request, True, proxies=proxies)
-        return cast("HTTPConnectionPool", pool)
+        return cast("LeashedPool", pool)

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import socket
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-__all__ = ["CutReason", "Leash", "Reaper", "shut_down"]
+__all__ = ["CutReason", "Leash", "Reaper", "calling", "leashed", "shut_down"]
 
 _IDLE_S = 5.0
 _LONGEST_WAIT_S = 86_400.0
@@ -125,6 +125,24 @@ class Leash:
         if self._let_go is not None:
             self._let_go()
         self._hang_up = self._let_go = None
+
+
+calling = threading.local()
+"""`calling.leash` is the leash of the call that this thread is making."""
+
+
+@contextmanager
+def leashed(leash: Leash) -> Iterator[None]:
+    """Within the block, connections used by this thread are lent to `leash`.
+
+    Blocks may be nested: whoever is handed a chunk of one reply may send another request.
+    """
+    outer = getattr(calling, "leash", None)
+    calling.leash = leash
+    try:
+        yield
+    finally:
+        calling.leash = outer
 
 
 def shut_down(sock: socket.socket) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from deluge_sync._http.file_body import FileBody
     from deluge_sync._secret import Secret
 
 __all__ = ["HttpReply", "HttpRequest"]
@@ -15,12 +16,16 @@ __all__ = ["HttpReply", "HttpRequest"]
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One request, complete. A header value may be a `Secret`; it is revealed only when the request is sent."""
+    """One request, complete. A header value may be a `Secret`; it is revealed only when the request is sent.
+
+    file: the body where it is one; its length has to be in a `Content-Length` header.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str | Secret]
     body: bytes | None = None
+    file: FileBody | None = None
 
 
 @dataclass(frozen=True, slots=True)

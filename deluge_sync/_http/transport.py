@@ -16,8 +16,8 @@ from urllib3 import Retry
 
 from deluge_sync._fork import start_afresh_in_child
 from deluge_sync._http.body import MAX_REPLY_BYTES, STREAM_TYPES, Consumer, receive
-from deluge_sync._http.connection import LeashedAdapter, leashed
-from deluge_sync._http.leash import Leash, Reaper
+from deluge_sync._http.connection import LeashedAdapter
+from deluge_sync._http.leash import Leash, Reaper, leashed
 from deluge_sync._http.message import HttpReply, HttpRequest
 from deluge_sync._http.trouble import broken_off, guarded, is_over
 from deluge_sync._secret import Secret
@@ -26,13 +26,19 @@ from deluge_sync.errors import TransportError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from urllib3 import BaseHTTPResponse, HTTPConnectionPool
+    from urllib3 import BaseHTTPResponse
+
+    from deluge_sync._http.connection import LeashedPool
+    from deluge_sync._http.reply import PlainReply
 
 __all__ = ["Transport", "shared"]
 
 _STALE_WITHIN_S = 1.0
 _IDLE_S = 5.0
 _ONCE = Retry(False, redirect=False)
+_NAMED = {"User-Agent": "deluge-sync"}
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
+_MOST_HEADS = 64
 
 
 class Transport:
@@ -63,7 +69,8 @@ class Transport:
     def _start_afresh(self) -> None:
         self._lock = threading.Lock()
         self._adapter = LeashedAdapter(self._accepts)
-        self._pools: dict[str, HTTPConnectionPool] = {}
+        self._pools: dict[str, LeashedPool] = {}
+        self._heads: dict[tuple[object, ...], bytes] = {}
         self._reaper = Reaper(idle_s=self._idle_s)
 
     def send(self, request: HttpRequest, *, timeout_s: float, leash: Leash | None = None) -> HttpReply:
@@ -86,7 +93,7 @@ class Transport:
         timeout_s: float,
         idle_s: float = inf,
         leash: Leash | None = None,
-        content_types: Collection[str] = STREAM_TYPES,
+        content_types: Collection[str] | None = STREAM_TYPES,
     ) -> HttpReply:
         """Like `send`, but the body of a successful reply of one of `content_types` goes to `on_chunk` as it arrives.
 
@@ -98,7 +105,7 @@ class Transport:
 
         `timeout_s` is the total time, `on_chunk` included. The server's next byte, the first one after the request has
         left too, is waited for no longer than `idle_s`; time spent in `on_chunk` is not the server's. `leash` is as for
-        `send`; of two idle limits the shorter counts.
+        `send`; of two idle limits the shorter counts. With None as `content_types` it is any.
 
         Raises:
             DeadlineExceededError: the total time was up, or no byte came for `idle_s`; the message says which.
@@ -112,6 +119,7 @@ class Transport:
         """Close the idle connections and end the reaper. A later `send` opens new ones."""
         with self._lock:
             self._pools.clear()
+            self._heads = {}
             self._adapter.close()
         self._reaper.close()
 
@@ -152,28 +160,33 @@ class Transport:
             finally:
                 leash.take_back()
 
-    def _open(self, request: HttpRequest) -> BaseHTTPResponse | TransportError:
+    def _open(self, request: HttpRequest) -> PlainReply | BaseHTTPResponse | TransportError:
         """The reply with its headers, its body unread."""
         pool = self._pool(request.url)
-        response = pool.urlopen(
-            request.method,
-            _target(request.url, pool),
-            body=request.body,
-            headers={name: _reveal(value) for name, value in request.headers.items()},
-            retries=_ONCE,
-            redirect=False,
-            assert_same_host=False,
-            timeout=None,  # the leash keeps the time
-            preload_content=False,
-            decode_content=False,
-        )
+        response: PlainReply | BaseHTTPResponse
+        if pool.proxy is None and request.file is None and _is_plain(request):
+            head = self._head(pool, request)
+            response = pool.ask(request.method, head, request.body).decoded()
+        else:
+            response = _ask_urllib3(pool, request)
         if response.status >= 200:
             return response
         response.close()
         message = f"only an interim reply came, status {response.status}"
         return TransportError("broken", message, may_have_been_processed=True)
 
-    def _pool(self, url: str) -> HTTPConnectionPool:
+    def _head(self, pool: LeashedPool, request: HttpRequest) -> bytes:
+        """What a request begins with. Most requests to an address begin alike, so it is written once."""
+        key = (request.method, request.url, *request.headers.items())
+        head = self._heads.get(key)
+        if head is None:
+            head = pool.head_of(request.method, _target(request.url, pool), _revealed(request))
+            if len(self._heads) >= _MOST_HEADS:
+                self._heads = {}
+            self._heads[key] = head
+        return head
+
+    def _pool(self, url: str) -> LeashedPool:
         origin = url[: _origin_length(url)]
         pool = self._pools.get(origin)
         if pool is None:
@@ -183,10 +196,36 @@ class Transport:
         return pool
 
 
+def _ask_urllib3(pool: LeashedPool, request: HttpRequest) -> BaseHTTPResponse:
+    """The long way, for what the pool's own `ask` does not do: proxies, files, addresses that have to be quoted."""
+    return pool.urlopen(
+        request.method,
+        _target(request.url, pool),
+        body=request.body if request.file is None else request.file,
+        headers=_revealed(request),
+        retries=_ONCE,
+        redirect=False,
+        assert_same_host=False,
+        timeout=None,  # the leash keeps the time
+        preload_content=False,
+        decode_content=False,
+    )
+
+
+def _is_plain(request: HttpRequest) -> bool:
+    """Whether the address can be sent as it is, and nothing says how long the body is; http.client refuses blanks."""
+    is_told = any(name.lower() in _FRAMING for name in request.headers)
+    return not is_told and request.url.isascii() and "#" not in request.url
+
+
 def _was_stale(outcome: HttpReply | TransportError, leash: Leash) -> bool:
     """Whether a connection that had been idle was closed before any byte of the reply."""
     is_broken = isinstance(outcome, TransportError) and outcome.kind == "broken"
     return is_broken and leash.was_reused and not leash.has_reply_begun
+
+
+def _revealed(request: HttpRequest) -> dict[str, str]:
+    return _NAMED | {name: _reveal(value) for name, value in request.headers.items()}
 
 
 def _reveal(value: str | Secret) -> str:
@@ -199,7 +238,7 @@ def _origin_length(url: str) -> int:
     return len(url) if end < 0 else end
 
 
-def _target(url: str, pool: HTTPConnectionPool) -> str:
+def _target(url: str, pool: LeashedPool) -> str:
     """What stands in the request line: the path, or the whole URL for a proxy that forwards it."""
     is_forwarded = pool.proxy is not None and url[:5].lower() == "http:"
     return url if is_forwarded else url[_origin_length(url) :] or "/"

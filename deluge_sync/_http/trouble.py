@@ -6,6 +6,7 @@ None of their texts is passed on: they quote URLs and headers, and a header may 
 
 from __future__ import annotations
 
+from http.client import HTTPException
 from ssl import SSLCertVerificationError
 from typing import TYPE_CHECKING, TypeVar
 
@@ -32,7 +33,7 @@ def guarded(leash: Leash, work: Callable[[], T]) -> T | TransportError:
     """What `work` on a connection gives, or the error that took its place."""
     try:
         return work()
-    except (HTTPError, RequestException, OSError, ValueError) as exc:
+    except (HTTPError, HTTPException, RequestException, OSError, ValueError) as exc:
         return _translate(exc, leash)
 
 
@@ -65,7 +66,7 @@ def _translate(exc: Exception, leash: Leash) -> TransportError:
         return TransportError("broken", f"the reply broke off: {_name(exc)}", may_have_been_processed=True)
     # A request that first met a stale connection has left once, whatever came of the second attempt.
     has_left = leash.sends > 0
-    if isinstance(exc, SSLError) and isinstance(exc.args[0], SSLCertVerificationError):
+    if isinstance(exc.args[0] if isinstance(exc, SSLError) else exc, SSLCertVerificationError):
         return TransportError("tls", "the server's certificate could not be verified", may_have_been_processed=has_left)
     if isinstance(exc, AddressRefusedError):
         message = "the host has no address that may be connected to"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from deluge_sync._http import HttpRequest, Leash, Transport, connection
+from deluge_sync._http import HttpRequest, Leash, Transport, reply
 from deluge_sync._http import transport as transport_module
 from deluge_sync.errors import TransportError
 
@@ -110,16 +110,16 @@ def test_nothing_is_resent_once_a_byte_has_come(
 
     peer = listen(break_off)
     assert transport.send(post(peer.url), timeout_s=5).body == b"ok"
-    peek = connection._Reply._read_status
+    peek = reply.Reply._read_status
     try:
         with pytest.MonkeyPatch.context() as patch:
 
-            def read_first(reply: Any) -> Any:
-                reply.fp.peek(1)  # the byte has come; only then does the connection break
+            def read_first(heard: Any) -> Any:
+                heard.fp.peek(1)  # the byte has come; only then does the connection break
                 peer.reached.set()
-                return peek(reply)
+                return peek(heard)
 
-            patch.setattr(connection._Reply, "_read_status", read_first)
+            patch.setattr(reply.Reply, "_read_status", read_first)
             broken(transport, post(peer.url))
     finally:
         peer.reached.set()
