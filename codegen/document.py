@@ -13,13 +13,14 @@ Extension keys
     x-path-prefix    on an operation: goes before the last part of the base URL's path, such as Gemini's /upload
     x-allow-slash    on a path parameter: its value may be a path itself, such as files/abc
     x-event-name     beside the schema of an event: the field that the event's name belongs in when its data lacks it
-    x-request-lines  components that we write into a file, line by line, so that no operation takes them
+    x-request-lines  on an operation: components that we write into a file for it, line by line, so that it takes none
     x-official       on a component: `module:Type` of the provider's own Python package that it mirrors (see drift), or
                      `botocore:service/Shape`
     x-upstream       on a component: the name of the component that it mirrors in the provider's own document
     x-drift-allow    on a component: property, or * for the component as a variant -> why it differs from theirs
 
-A path may end in `#word`, which is not sent: two operations at one path need two keys.
+A path may end in `#word`, which is not sent: two operations at one path need two keys. Each operation has one tag, the
+API it belongs to: `modules` makes a module of each, so that a program loads only what it calls.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ __all__ = [
     "Document",
     "Node",
     "SchemaError",
+    "by_tag",
     "components",
     "load",
     "media_types",
@@ -94,6 +96,20 @@ def operations(document: Document) -> Iterator[tuple[str, str, Node]]:
                 yield path, method.upper(), item[method]
 
 
+def by_tag(document: Document) -> dict[str, Document]:
+    """Tag -> the document with only the operations that have it, in the order of the document."""
+    tags = {tag: None for *_, operation in operations(document) for tag in operation["tags"]}
+    return {tag: {**document, "paths": _tagged(document["paths"], tag)} for tag in tags}
+
+
+def _tagged(paths: Node, tag: str) -> Node:
+    kept = {
+        path: {key: value for key, value in item.items() if key not in METHODS or tag in value["tags"]}
+        for path, item in paths.items()
+    }
+    return {path: item for path, item in kept.items() if set(METHODS) & set(item)}
+
+
 def ref_name(node: object) -> str | None:
     """The component that `node` refers to, or None if it is no reference to one."""
     target = node.get("$ref") if isinstance(node, dict) else None
@@ -125,9 +141,11 @@ def parameters(document: Document, path: str, operation: Node) -> list[Node]:
 
 def request_roots(document: Document) -> list[Node]:
     """The schemas of all request bodies, and of what is written into files."""
-    bodies = (media_types(document, operation.get("requestBody")) for _, _, operation in operations(document))
+    found = [operation for _, _, operation in operations(document)]
+    bodies = (media_types(document, operation.get("requestBody")) for operation in found)
     schemas = [content["schema"] for body in bodies for content in body.values() if "schema" in content]
-    return [*schemas, *({"$ref": COMPONENT + name} for name in document.get("x-request-lines", ()))]
+    lines = [name for operation in found for name in operation.get("x-request-lines", ())]
+    return [*schemas, *({"$ref": COMPONENT + name} for name in lines)]
 
 
 def response_roots(document: Document) -> list[Node]:
@@ -175,6 +193,8 @@ def _refuse_operation(document: Document, path: str, method: str, operation: Nod
     where = f"{method} {path}"
     if "operationId" not in operation or "summary" not in operation:
         raise SchemaError(f"{where} needs an operationId and a summary")
+    if len(operation.get("tags", ())) != 1:
+        raise SchemaError(f"{where} needs one tag: the API it belongs to, which is its module")
     _refuse_media_types(where, media_types(document, operation.get("requestBody")), REQUEST_FORMS)
     _refuse_media_types(where, media_types(document, success(operation)), (*RESPONSE_FORMS, *EVENT_FORMS))
     found = parameters(document, path, operation)

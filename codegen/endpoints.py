@@ -1,9 +1,7 @@
-"""Turns a document into the text of `endpoints.py` and `__init__.py`: what the generator of models does not know."""
+"""Turns the operations of a document into endpoints, one constant each."""
 
 from __future__ import annotations
 
-import ast
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,16 +21,16 @@ from codegen.document import (
     success,
 )
 from codegen.naming import python_name
-from codegen.provider import render_provider
-from codegen.text import WIDTH, call, docstring, import_lines, quote
+from codegen.text import WIDTH, call, docstring, quote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from codegen.document import Document, Node
 
-__all__ = ["render_endpoints", "render_package"]
+__all__ = ["BASE", "BASE_MODULE", "endpoint_lines"]
 
+BASE_MODULE = "deluge_sync.sdk._base"
 BASE = ("BaseUrlVariable", "Endpoint", "KeyHeader", "Param", "Provider")
 
 KINDS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "array": "list"}
@@ -53,52 +51,13 @@ class _Side:
         return "NoneType" if self.text == NO_TYPE else self.text
 
 
-def render_endpoints(document: Document, provider: str, header: str) -> str:
-    """The text of `endpoints.py`: the provider's data and one constant per operation."""
-    found = [(path, method, operation, _sides(document, operation)) for path, method, operation in operations(document)]
-    constants = [line for item in found for line in _endpoint(document, *item)]
-    models = {side.name for *_, sides in found for side in sides if side.name}
-    settings = render_provider(document, provider)
-    body = [*settings, "api = provider.api", *constants, ""]
-    base = {name for name in BASE if any(f"{name}(" in line or f"{name}[" in line for line in body)}
-    return "\n".join(
-        [
-            header,
-            "",
-            "from __future__ import annotations",
-            "",
-            "from types import NoneType",
-            "",
-            *import_lines("deluge_sync.sdk._base", base),
-            *import_lines(f"deluge_sync.sdk.{provider}.models", models),
-            "",
-            *body,
-        ]
-    )
-
-
-def render_package(document: Document, provider: str, header: str, models: str) -> str:
-    """The text of `__init__.py`: every name of `models.py` (given as text) and `endpoints.py`, imported and listed."""
-    classes = _public_names(models)
-    constants = {"api", "provider", *(operation["operationId"] for *_, operation in operations(document))}
-    uploads = {"Upload"} if re.search(r"\bUpload\b", models) else set()
-    return "\n".join(
-        [
-            header,
-            f'"""{document["info"]["title"]}: the operations we call, typed. `api(...)` makes the caller."""',
-            "",
-            "from __future__ import annotations",
-            "",
-            *import_lines("deluge_sync.sdk._base", uploads),
-            *import_lines(f"deluge_sync.sdk.{provider}.endpoints", constants),
-            *import_lines(f"deluge_sync.sdk.{provider}.models", classes),
-            "",
-            "__all__ = [",
-            *(f'    "{name}",' for name in [*sorted(classes | uploads), *sorted(constants)]),
-            "]",
-            "",
-        ]
-    )
+def endpoint_lines(document: Document) -> list[str]:
+    """The lines that define one constant per operation of `document`, each after an empty line."""
+    return [
+        line
+        for path, method, operation in operations(document)
+        for line in _endpoint(document, path, method, operation, _sides(document, operation))
+    ]
 
 
 def _sides(document: Document, operation: Node) -> tuple[_Side, _Side, _Side]:
@@ -170,17 +129,3 @@ def _param(document: Document, node: Node) -> str:
     if is_fixed:
         arguments.append(f"fixed={quote(str(schema['enum'][0]))}")
     return f"Param({', '.join(arguments)})"
-
-
-def _public_names(module: str) -> set[str]:
-    """The classes and aliases that the text of a module defines."""
-    body = ast.parse(module).body
-    classes = {node.name for node in body if isinstance(node, ast.ClassDef)}
-    aliases = {
-        target.id
-        for node in body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-    return classes | aliases

@@ -1,4 +1,4 @@
-"""Turns an opened document into the text of `models.py`, by datamodel-code-generator.
+"""Turns an opened document into the text of all its models, by datamodel-code-generator; `modules` deals them out.
 
 The generator runs in a process of its own: it warns, formats and imports as it likes, and its version is pinned.
 """
@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 __all__ = ["GENERATOR", "generator_version", "render_models"]
 
 GENERATOR = "datamodel-code-generator"
+# Without the future import annotations are values: pydantic would compile each text anew at every import.
 OPTIONS = (
     "--base-class=deluge_sync.sdk._base.Model",
+    "--custom-file-header=#",
+    "--disable-future-imports",
     "--disable-timestamp",
     "--enum-field-as-literal=all",
     "--formatters=builtin",
@@ -50,8 +53,8 @@ def generator_version() -> str:
     return version(GENERATOR)
 
 
-def render_models(opened: Document, header: str) -> str:
-    """The text of `models.py` for an opened document, below `header`.
+def render_models(opened: Document) -> str:
+    """The classes and aliases of an opened document and what they import, as one text.
 
     Raises:
         SchemaError: the generator refuses the document.
@@ -60,7 +63,7 @@ def render_models(opened: Document, header: str) -> str:
         source, target = Path(scratch, "schema.yaml"), Path(scratch, "models.py")
         source.write_text(yaml.dump(_prepared(opened), Dumper=_PlainDumper, sort_keys=False), "utf-8")
         naming = [SNAKE_CASE] if has_snake_case(opened) else []
-        _generate("--input", str(source), "--output", str(target), "--custom-file-header", header, *naming)
+        _generate("--input", str(source), "--output", str(target), *naming)
         return target.read_text("utf-8")
 
 

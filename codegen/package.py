@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codegen.document import load
-from codegen.endpoints import render_endpoints, render_package
+from codegen.face import render_face
 from codegen.models import GENERATOR, generator_version, render_models
+from codegen.modules import render_modules, render_provider_module
 from codegen.opening import open_document
 
 __all__ = ["Layout", "difference", "generate", "write"]
@@ -58,13 +59,13 @@ def difference(files: Files, layout: Layout) -> str:
 def _package(source: Path, sdk: Path) -> Files:
     document = load(source)
     provider, header = source.stem, _header(source)
-    models = render_models(open_document(document), header)
-    folder = sdk / provider
-    return {
-        folder / "__init__.py": render_package(document, provider, header, models),
-        folder / "endpoints.py": render_endpoints(document, provider, header),
-        folder / "models.py": models,
+    opened = open_document(document)
+    texts = {
+        "__init__": render_face(opened, provider, header),
+        "_provider": render_provider_module(document, provider, header),
+        **render_modules(opened, provider, header, render_models(opened)),
     }
+    return {sdk / provider / f"{module}.py": text for module, text in texts.items()}
 
 
 def _header(source: Path) -> str:

@@ -1,4 +1,4 @@
-"""Turns what a document says of its provider (address, keys, headers) into the constant `provider` of endpoints.py."""
+"""Turns what a document says of its provider (address, keys, headers) into the constant `provider`."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import deluge_sync
+from deluge_sync.testing import FakeProvider
 
 
 def run(script: str, *, cwd: Path | None = None) -> str:
@@ -36,11 +37,54 @@ def test_a_client_alone_loads_no_display_no_sdk_and_no_event_loop() -> None:
 import sys
 from deluge_sync import LLMClient
 LLMClient()
-theirs = ["asyncio", "rich", "tqdm", "click", "tiktoken", "PIL", "diskcache", "dotenv", "yaml"]
+theirs = ["asyncio", "requests", "urllib3", "rich", "tqdm", "click", "tiktoken", "PIL", "diskcache", "dotenv", "yaml"]
 ours = ["deluge_sync.sdk", "deluge_sync.cli", "deluge_sync.testing"]
 print([name for name in theirs + ours if name in sys.modules])
 """
     assert run(script) == "[]\n"
+
+
+FIRST_ANSWER = """
+import sys
+from deluge_sync import LLMClient
+client = LLMClient("gpt-4.1-mini", base_url=sys.argv[1], api_key="not-a-key")
+[response] = client.process_prompts_sync(["Hi"], show_progress=False)
+assert response.completion == "You said: Hi"
+print(*sys.modules)
+"""
+# What a plain prompt has no use for. It would cost every script that asks one.
+ROOMS = {"agent", "batch", "cli", "embedding", "pipelines", "testing", "_display", "_engine.estimate", "_adapters.sse"}
+TOOLS = {"tool.tool", "tool.params", "tool.arguments", "tool.mcp.server", "tool.mcp.config"}
+OTHER_FORMATS = {"anthropic", "bedrock", "gemini", "mistral", "openai_responses", "embeddings"}
+THEIRS = {
+    "asyncio",
+    "rich",
+    "tqdm",
+    "click",
+    "tiktoken",
+    "PIL",
+    "diskcache",
+    "dotenv",
+    "yaml",
+    "docstring_parser",
+    "mcp",
+}
+
+
+def test_the_first_answer_loads_only_what_an_answer_needs(fake_provider: FakeProvider) -> None:
+    """Counted, not timed: the time depends on what else the machine does."""
+    command = [sys.executable, "-W", "error", "-c", FIRST_ANSWER, fake_provider.openai_url]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stderr == ""
+    loaded = {name.removeprefix("deluge_sync.") for name in done.stdout.split()}
+
+    assert loaded & (ROOMS | TOOLS | THEIRS | {f"_adapters.{name}" for name in OTHER_FORMATS}) == set()
+    assert {name for name in loaded if name.startswith("sdk.") and not name.startswith("sdk._")} == {
+        "sdk.openai",
+        "sdk.openai._chat",
+        "sdk.openai._provider",
+        "sdk.openai._shared",
+    }
 
 
 WATCH = """

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from codegen.catalogue.names import aliases_of, ids_of
-from codegen.catalogue.table import Row, fields_of
+from codegen.catalogue.table import Row, fields_of, whole_if_it_is
 from codegen.document import SchemaError
 from deluge_sync.errors import ConfigError
 from deluge_sync.models import Model
@@ -80,7 +80,7 @@ def _rows(vendor: Vendor, table: Iterable[Row], vendors: Vendors) -> dict[str, d
 
 
 def _fields(vendor: Vendor, row: Row) -> dict[str, Any]:
-    found = fields_of(row, is_free=vendor.is_free(row["model"]))
+    found = _with_batch_price(fields_of(row, is_free=vendor.is_free(row["model"])), vendor.batch_share)
     for rule in vendor.rules:
         match = rule.when.fits(row)
         if match is not None:
@@ -88,6 +88,16 @@ def _fields(vendor: Vendor, row: Row) -> dict[str, Any]:
                 name: match.expand(value) if isinstance(value, str) else value for name, value in rule.fields.items()
             }
     return {name: value for name, value in found.items() if value is not None and value != vendor.fields.get(name)}
+
+
+def _with_batch_price(found: dict[str, Any], share: float | None) -> dict[str, Any]:
+    """The fields with a price for batches at this share of the plain one, where the table has none."""
+    tiers = found.get("tier_costs") or {}
+    if share is None or "batch" in tiers or "input_cost" not in found:
+        return found
+    prices = [found.get(name) for name in ("input_cost", "output_cost")]
+    batch = [None if price is None else whole_if_it_is(round(price * share, 9)) for price in prices]
+    return {**found, "tier_costs": {"batch": batch, **tiers}}
 
 
 def _file(vendor: Vendor, rows: Mapping[str, dict[str, Any]], ids: Mapping[str, str], taken: set[str]) -> str:

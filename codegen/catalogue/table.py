@@ -11,7 +11,7 @@ from codegen.document import SchemaError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["COLUMNS", "Row", "fields_of", "load"]
+__all__ = ["COLUMNS", "Row", "fields_of", "load", "whole_if_it_is"]
 
 Row = Mapping[str, str]
 
@@ -56,6 +56,11 @@ def fields_of(row: Row, *, is_free: bool) -> dict[str, Any]:
     return {name: value for name, read in _READERS.items() if (value := read(row, is_free)) is not None}
 
 
+def whole_if_it_is(price: float) -> float:
+    """2.0 as 2, which reads better in the files."""
+    return int(price) if price == int(price) else price
+
+
 def _price(column: str) -> Callable[[Row, bool], float | None]:
     return lambda row, is_free: _number(row[column], is_free)
 
@@ -69,7 +74,7 @@ def _number(cell: str, is_free: bool) -> float | None:
     price = float(cell) if cell else None
     if price is None or (price == 0 and not is_free):
         return None
-    return int(price) if price == int(price) else price
+    return whole_if_it_is(price)
 
 
 def _tier_costs(row: Row, is_free: bool) -> dict[str, list[float | None]] | None:

@@ -66,6 +66,7 @@ class Vendor:
     rules: Sequence[Rule]
     aliases: Sequence[AliasRule]
     free: Sequence[re.Pattern[str]]
+    batch_share: float | None = None
 
     @property
     def provider(self) -> str:
@@ -118,10 +119,13 @@ def _vendor(file: str, entry: Mapping[str, Any]) -> Vendor:
         rules=[_rule(rule, file) for rule in entry["rules"]],
         aliases=[AliasRule(re.compile(alias["match"]), alias["to"]) for alias in entry["aliases"]],
         free=[re.compile(pattern) for pattern in entry.get("free", ())],
+        batch_share=entry.get("batch_share"),
     )
 
 
-_KEYS: Final = frozenset({"csv", "owns_names", "fields", "take", "leave_out", "rules", "aliases", "free"})
+_KEYS: Final = frozenset(
+    {"csv", "owns_names", "fields", "take", "leave_out", "rules", "aliases", "free", "batch_share"}
+)
 
 
 def _rule(rule: Mapping[str, Any], file: str) -> Rule:

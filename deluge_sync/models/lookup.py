@@ -5,7 +5,6 @@ The catalogue is read at the first look-up, never at import. Callers: the client
 
 from __future__ import annotations
 
-import difflib
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -106,7 +105,9 @@ class Registry(Mapping[str, Model]):
         names = {known.lower(): known for known in [*list(self._aliases), *ids]}
         wanted = str(name).lower()
         similar = [key for key in names if key.partition(":")[2] == wanted]
-        similar += difflib.get_close_matches(wanted, names, n=12, cutoff=0.6)
+        from difflib import get_close_matches  # for mistakes only
+
+        similar += get_close_matches(wanted, names, n=12, cutoff=0.6)
         by_model: dict[str, str] = {}
         for known in (names[key] for key in similar):
             by_model.setdefault(self._aliases.get(known, known), known)

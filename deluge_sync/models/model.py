@@ -38,29 +38,36 @@ _ENDPOINTS: Final = ("/chat/completions", "/responses", "/messages")
 class Model:
     """One model of one vendor.
 
-    id: our name for it; name: the one the vendor is sent; mode: what it is asked for.
-    api_base: what comes before `/chat/completions`, `/responses`, `/messages` or `/models/{model}:generateContent`;
-        a `{region}` in it is filled in from the first of region_env_vars that is set. Empty where only the environment
-        can tell.
-    api_key_env_var: the variable to set; None where no key is needed. key_env_vars: all that may hold the key, the
-        first that is set wins; empty is `api_key_env_var` alone. key_is_optional: a request without key has another
-        proof, as Bedrock's signature. key_header: what carries the bare key; None is as the wire format has it.
-    base_url_env_var: when set in the environment it replaces api_base; base_url_env_path is put behind its value,
-        because the variables of some official packages end before the version. base_url_env_port: the variable may
-        hold a bare host, as OLLAMA_HOST does, and this is the port it means.
-    maker: who made the model, where a vendor serves those of several and some settings are told in each one's way.
-    *_cost: US dollars per million tokens; None is unknown, which is not the same as 0. Where there is
-        none for cached tokens (cached_input_cost, cache_write_cost) or for reasoning (reasoning_cost), the input's and
-        the output's holds.
-    tier_costs: (input, output) where a service tier ("batch", "flex", "priority") has its own price.
-    supports_json: json_mode; supports_schema: answers held to a JSON schema; supports_files: PDF.
-    reasoning_control: how the depth of reasoning is told: a word ("effort") or a number of tokens ("budget"); None
-        where it cannot be told.
-    accepts_sampling: False where temperature and top_p are refused, so they are left out of the request.
-    context_tokens, max_output_tokens: None is unknown.
-    refunds_unused: whether the token limit gets back what a request reserved and did not use.
-    max_tokens_field: what the OpenAI format calls the upper bound of the answer at this vendor.
-    deprecation_date: ISO date on which the vendor means to stop serving it.
+    Attributes:
+        id: our name for it.
+        name: the one the vendor is sent.
+        mode: what it is asked for.
+        api_base: what comes before `/chat/completions`, `/responses`, `/messages` or `/models/{model}:generateContent`;
+            a `{region}` in it is filled in from the first of region_env_vars that is set. Empty where only the
+            environment can tell.
+        api_key_env_var: the variable to set; None where no key is needed.
+        key_env_vars: all that may hold the key, the first that is set wins; empty is `api_key_env_var` alone.
+        key_is_optional: a request without key has another proof, as Bedrock's signature.
+        key_header: what carries the bare key; None is as the wire format has it.
+        base_url_env_var: when set in the environment it replaces api_base; base_url_env_path is put behind its value,
+            because the variables of some official packages end before the version.
+        base_url_env_port: the variable may hold a bare host, as OLLAMA_HOST does, and this is the port it means.
+        maker: who made the model, where a vendor serves those of several and some settings are told in each one's way.
+        input_cost: US dollars per million tokens, as all costs here; None is unknown, which is not the same as 0. Where
+            there is none for cached tokens (cached_input_cost, cache_write_cost) it holds for them.
+        output_cost: the same of the answer, and of reasoning where there is no reasoning_cost.
+        tier_costs: (input, output) where a service tier ("batch", "flex", "priority") has its own price.
+        supports_json: json_mode.
+        supports_schema: answers held to a JSON schema.
+        supports_files: PDF.
+        reasoning_control: how the depth of reasoning is told: a word ("effort") or a number of tokens ("budget"); None
+            where it cannot be told.
+        accepts_sampling: False where temperature and top_p are refused, so they are left out of the request.
+        context_tokens: how many tokens fit in; None is unknown.
+        max_output_tokens: how long an answer can be; None is unknown.
+        refunds_unused: whether the token limit gets back what a request reserved and did not use.
+        max_tokens_field: what the OpenAI format calls the upper bound of the answer at this vendor.
+        deprecation_date: ISO date on which the vendor means to stop serving it.
 
     Raises:
         ConfigError: a value cannot work; the message names the model, the field and the value.

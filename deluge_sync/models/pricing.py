@@ -9,7 +9,12 @@ if TYPE_CHECKING:
     from deluge_sync.models.model import Model
     from deluge_sync.response import Usage
 
-__all__ = ["cost_usd"]
+__all__ = ["cost_usd", "highest_cost_usd"]
+
+
+_MOST_KNOWN = 256
+# By identity, because a model has too many fields to be hashed for each answer.
+_known: dict[tuple[int, str | None], tuple[Model, _Prices]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +37,34 @@ def cost_usd(model: Model, usage: Usage, *, service_tier: str | None = None) -> 
     an hour, so that price is not guessed from the other. service_tier: the one the provider says it used. "default",
     "auto" and None mean the standard price; a tier for which the model has no price makes the cost unknown.
     """
-    prices = _prices(model, service_tier)
-    bill = _bill(usage, prices)
-    if prices.input is None or any(price is None for tokens, price in bill if tokens):
+    prices, cost = _prices(model, service_tier), 0.0
+    if prices.input is None:
         return None
-    return sum(tokens * price for tokens, price in bill if price is not None) / 1_000_000
+    for tokens, price in _bill(usage, prices):
+        if tokens and price is None:
+            return None
+        cost += tokens * (price or 0.0)
+    return cost / 1_000_000
+
+
+def highest_cost_usd(
+    model: Model, input_tokens: int, output_tokens: int, *, service_tier: str | None = None, is_cached: bool = False
+) -> float | None:
+    """The most that so many tokens can cost, in US dollars; None when a price is unknown.
+
+    Tokens of either sort are counted at the dearest price that may be asked for them: reasoning or answer, and with
+    `is_cached` writing to the provider's cache. A provider may serve a request at the standard tier instead of the
+    `service_tier` that was asked for, so the dearer of both counts.
+    """
+    costs: list[float] = []
+    for prices in (_prices(model, None), _prices(model, service_tier)):
+        if prices.input is None or (prices.output is None and output_tokens):
+            return None
+        writes = (prices.cache_write, prices.cache_write_1h) if is_cached else ()
+        input_price = max(price for price in (prices.input, *writes) if price is not None)
+        output_price = max(prices.output or 0.0, prices.reasoning or 0.0)
+        costs.append(input_tokens * input_price + output_tokens * output_price)
+    return max(costs) / 1_000_000
 
 
 def _bill(usage: Usage, prices: _Prices) -> tuple[tuple[int, float | None], ...]:
@@ -54,6 +82,16 @@ def _bill(usage: Usage, prices: _Prices) -> tuple[tuple[int, float | None], ...]
 
 
 def _prices(model: Model, service_tier: str | None) -> _Prices:
+    key = (id(model), service_tier)
+    known = _known.get(key)
+    if known is None or known[0] is not model:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        known = _known[key] = (model, _find_prices(model, service_tier))
+    return known[1]
+
+
+def _find_prices(model: Model, service_tier: str | None) -> _Prices:
     if service_tier in (None, "auto", "default"):
         return _complete(model, model.input_cost, model.output_cost)
     return _complete(model, *model.tier_costs.get(str(service_tier), (None, None)))

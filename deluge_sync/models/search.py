@@ -30,14 +30,15 @@ _AT_LEAST: Final = {"min_context_tokens": "context_tokens", "min_output_tokens":
 def find_models(*, mode: str | None = "chat", **filters: Any) -> list[Model]:
     """The models that fit every filter, the cheapest first (input plus output), those of unknown price last.
 
-    provider, maker, api_spec, mode, reasoning_control, max_tokens_field: a value, or several of them in a list. mode is
-        "chat" unless told; None takes embedding and ranking models too.
-    supports_json, supports_schema, supports_images, supports_files, supports_logprobs, supports_responses,
-        supports_tools, reasoning_model, accepts_sampling, refunds_unused, key_is_optional: True or False.
-    max_input_price, max_output_price, max_cached_input_price, max_cache_write_price: US dollars per million tokens,
-        inclusive. A model whose price is unknown does not fit.
-    min_context_tokens, min_output_tokens: inclusive; unknown does not fit.
-    served_on: an ISO date; models that their vendor means to have shut down by then do not fit.
+    Args:
+        provider, maker, api_spec, mode, reasoning_control, max_tokens_field: a value, or several of them in a list.
+            mode is "chat" unless told; None takes embedding and ranking models too.
+        supports_json, supports_schema, supports_images, supports_files, supports_logprobs, supports_responses: True or
+            False. So are supports_tools, reasoning_model, accepts_sampling, refunds_unused and key_is_optional.
+        max_input_price, max_output_price, max_cached_input_price, max_cache_write_price: US dollars per million tokens,
+            inclusive. A model whose price is unknown does not fit.
+        min_context_tokens, min_output_tokens: inclusive; unknown does not fit.
+        served_on: an ISO date; models that their vendor means to have shut down by then do not fit.
 
     A filter that is None is as good as left out.
 

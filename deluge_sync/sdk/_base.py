@@ -3,7 +3,7 @@
 Written by hand; everything a provider has of its own is data that `codegen` writes. Called by the adapters, which use
 `Endpoint` and the models, and by users, who use `Api`. A call is one HTTP exchange: no retry and no limit.
 
-    _model (base classes)    _endpoint (one operation, pure) > _api (provider, key, calling)
+    _api (provider, key, calling) > _endpoint (one operation, pure) > _form (uploads) > _model (base classes)
 """
 
 from __future__ import annotations

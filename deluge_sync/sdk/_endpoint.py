@@ -13,14 +13,13 @@ from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from deluge_sync._http.multipart import FilePart, encode_form
 from deluge_sync.errors import ConfigError, ReplyFormatError
-from deluge_sync.sdk._model import Upload, building
+from deluge_sync.sdk._model import building
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["AWS_EVENTS", "BYTES", "EVENTS", "FORM", "JSON", "JSON_LINES", "Endpoint", "Param", "ParamValue"]
+__all__ = ["AWS_EVENTS", "BYTES", "EVENTS", "FORM", "JSON", "JSON_LINES", "Endpoint", "Param", "ParamValue", "texts_of"]
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")
@@ -87,14 +86,14 @@ class Endpoint(Generic[Req, Res, Event]):
             if param.place == "path":
                 path = path.replace(f"{{{param.wire}}}", _path_part(param, value))
         query = [
-            (param.wire, text) for param, value in given.items() if param.place == "query" for text in _texts(value)
+            (param.wire, text) for param, value in given.items() if param.place == "query" for text in texts_of(value)
         ]
         return _prefixed(base_url, self.path_prefix) + path + (f"?{urlencode(query, quote_via=quote)}" if query else "")
 
     def headers(self, values: Mapping[str, ParamValue]) -> dict[str, str]:
         """The headers that `values` ask for. Raises like `url`."""
         given = self._checked(values)
-        return {param.wire: ",".join(_texts(value)) for param, value in given.items() if param.place == "header"}
+        return {param.wire: ",".join(texts_of(value)) for param, value in given.items() if param.place == "header"}
 
     def dump(self, request: Req) -> bytes | None:
         """The body that says `request`: UTF-8 JSON without the fields that are None, or None if it has no body.
@@ -110,7 +109,9 @@ class Endpoint(Generic[Req, Res, Event]):
     def encode(self, request: Req) -> tuple[str, bytes | None]:
         """The body that says `request`, and its content type."""
         if self.request_form == FORM and isinstance(request, BaseModel):
-            return encode_form(_form_fields(request))
+            from deluge_sync.sdk._form import write_form  # with the first upload
+
+            return write_form(request)
         return self.request_form, self.dump(request)
 
     def parse(self, body: bytes) -> Res:
@@ -175,14 +176,14 @@ def _refuse_type(where: str, param: Param, value: ParamValue) -> None:
 
 
 def _path_part(param: Param, value: ParamValue) -> str:
-    [text] = _texts(value)
+    [text] = texts_of(value)
     steps = text.split("/") if param.keeps_slashes else [text]
     if any(step in ("", ".", "..") for step in steps):
         raise ConfigError(f"{param.name}={text!r} would lead to another path; pass the provider's id of it")
     return quote(text, safe="/" if param.keeps_slashes else "")
 
 
-def _texts(value: ParamValue) -> list[str]:
+def texts_of(value: ParamValue) -> list[str]:
     """A value as the provider reads it; a list is several."""
     if isinstance(value, (list, tuple)):
         return [str(each) for each in value]
@@ -199,29 +200,6 @@ def _prefixed(base_url: str, prefix: str) -> str:
     scheme, separator, rest = base_url.partition("://")
     place, slash, version = rest.rpartition("/")
     return f"{scheme}{separator}{place}{prefix}{slash}{version}" if slash else base_url + prefix
-
-
-def _form_fields(request: BaseModel) -> list[tuple[str, str | FilePart]]:
-    named = ((type(request).model_fields[name].alias or name, value) for name, value in request)
-    return [pair for name, value in named if value is not None for pair in _form_pairs(name, value)]
-
-
-def _form_pairs(name: str, value: Any) -> Iterator[tuple[str, str | FilePart]]:
-    """The parts that say `value`. An object or a list in it goes as `name[key]` or `name[]`, as OpenAI reads them."""
-    if isinstance(value, Upload):
-        yield name, FilePart(value.filename, value.content, value.media_type or BYTES)
-    elif isinstance(value, BaseModel):
-        for key, child in value.model_dump(mode="json", exclude_none=True, by_alias=True).items():
-            yield from _form_pairs(f"{name}[{key}]", child)
-    elif isinstance(value, dict):
-        for key, child in value.items():
-            yield from _form_pairs(f"{name}[{key}]", child)
-    elif isinstance(value, list):
-        for child in value:
-            yield from _form_pairs(f"{name}[]", child)
-    else:
-        [text] = _texts(value)
-        yield name, text
 
 
 def _named(data: bytes, name_field: str, name: str) -> bytes:

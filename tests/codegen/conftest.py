@@ -25,6 +25,7 @@ TOY = """
       /ask:
         post:
           operationId: ask
+          tags: [asking]
           summary: Ask.
           requestBody:
             content: {application/json: {schema: {$ref: "#/components/schemas/Question"}}}
@@ -37,6 +38,7 @@ TOY = """
       /things:
         get:
           operationId: list_things
+          tags: [things]
           summary: List.
           responses:
             "200":

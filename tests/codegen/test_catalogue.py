@@ -144,6 +144,23 @@ def test_a_price_of_0_is_believed_only_where_it_is_known_to_be_meant(
     assert made(run, model=name, **cells) == prices
 
 
+def test_batches_cost_a_share_of_the_plain_price_where_the_table_tells_none(run: Any) -> None:
+    prices = {"input_usd_per_mtok": "0.3", "output_usd_per_mtok": "2"}
+    told = {**prices, "batch_input_usd_per_mtok": "0.1", "batch_output_usd_per_mtok": "1.5"}
+    rows = [("plain", prices), ("told", told), ("unknown", {}), ("vector", {**prices, "mode": "embedding"})]
+    status, files = run(
+        *({"provider": "maker", "model": name, **cells} for name, cells in rows),
+        vendors=VENDORS.replace("free: [gift]", "batch_share: 0.5"),
+    )
+    assert status == 0
+    tiers = {name: fields.get("tier_costs") for name, fields in files["maker"]["models"].items()}
+    assert tiers["plain"] == {"batch": [0.15, 1]}
+    assert tiers["told"] == {"batch": [0.1, 1.5]}
+    assert tiers["unknown"] is None
+    assert tiers["vector"] == {"batch": [0.15, None]}
+    assert all("tier_costs" not in fields for fields in files["host"]["models"].values())
+
+
 @pytest.mark.parametrize("mode", ["embedding", "rerank"])
 def test_what_has_no_output_has_no_price_for_it(mode: str, run: Any) -> None:
     fields = made(run, model="x", mode=mode, input_usd_per_mtok="0.1", output_usd_per_mtok="0.0")

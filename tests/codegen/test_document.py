@@ -4,7 +4,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codegen.document import SchemaError, load, parameters, reached, refuse, request_roots, response_roots
+from codegen.document import (
+    SchemaError,
+    by_tag,
+    load,
+    operations,
+    parameters,
+    reached,
+    refuse,
+    request_roots,
+    response_roots,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +81,10 @@ def _cookie(toy: Toy) -> None:
     _add_parameter(toy, {"name": "crumb", "in": "cookie", "schema": {"type": "string"}})
 
 
+def _tagless(toy: Toy) -> None:
+    del toy["paths"]["/ask"]["post"]["tags"]
+
+
 def _taken_name(toy: Toy) -> None:
     _add_parameter(toy, {"name": "extra_body", "in": "query", "schema": {"type": "string"}})
 
@@ -120,6 +134,7 @@ def _nameless(toy: Toy) -> None:
         (_xml_reply, "GET /things: Endpoint has no text/xml; it has application/json, application/jsonl"),
         (_binary_in_json, "Question: binary content goes into a body of multipart/form-data only"),
         (_nameless, "POST /ask needs an operationId"),
+        (_tagless, "POST /ask needs one tag"),
     ],
 )
 def test_what_would_generate_badly_is_refused(toy: Toy, spoil: Callable[[Toy], None], message: str) -> None:
@@ -130,7 +145,7 @@ def test_what_would_generate_badly_is_refused(toy: Toy, spoil: Callable[[Toy], N
 
 def test_what_goes_into_a_file_counts_as_a_request(toy: Toy) -> None:
     toy["components"]["schemas"]["Row"] = {"type": "object", "properties": {"speed": {"type": "string"}}}
-    toy["x-request-lines"] = ["Row"]
+    toy["paths"]["/ask"]["post"]["x-request-lines"] = ["Row"]
     refuse(toy)
     assert "Row" in reached(toy, request_roots(toy))
 
@@ -156,3 +171,13 @@ def test_a_file_without_paths_is_refused(tmp_path: Path) -> None:
     (tmp_path / "odd.yaml").write_text("[]", "utf-8")
     with pytest.raises(SchemaError, match=r"odd\.yaml is no OpenAPI document"):
         load(tmp_path / "odd.yaml")
+
+
+def test_a_tag_has_its_operations_and_what_their_path_says_of_all(toy: Toy) -> None:
+    toy["paths"]["/ask"]["parameters"] = [{"name": "id", "in": "query", "schema": {"type": "string"}}]
+    toy["paths"]["/ask"]["get"] = {**toy["paths"]["/things"]["get"], "operationId": "list_questions"}
+    parts = by_tag(toy)
+    names = {tag: [operation["operationId"] for *_, operation in operations(part)] for tag, part in parts.items()}
+    assert names == {"things": ["list_questions", "list_things"], "asking": ["ask"]}
+    assert parts["asking"]["paths"]["/ask"]["parameters"] == toy["paths"]["/ask"]["parameters"]
+    assert parts["asking"]["components"] == toy["components"]

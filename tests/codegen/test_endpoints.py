@@ -5,83 +5,25 @@ from typing import Any
 import pytest
 
 from codegen.document import SchemaError
-from codegen.endpoints import render_endpoints, render_package
+from codegen.endpoints import endpoint_lines
 
 
 def test_endpoints_of_the_small_schema(toy: dict[str, Any]) -> None:
     assert (
-        render_endpoints(toy, "toy", "# header")
-        == '''\
-# header
-
-from __future__ import annotations
-
-from types import NoneType
-
-from deluge_sync.sdk._base import Endpoint, Provider
-from deluge_sync.sdk.toy.models import Answer, Piece, Question
-
-provider = Provider(
-    name="toy",
-    base_url="https://toy.example/v1",
-    base_url_env=("TOY_URL",),
-    key_env=("TOY_KEY", "TOY_OLD_KEY"),
-    key_header="x-toy-key",
-    key_prefix="",
-    headers={"toy-version": "2"},
-)
-api = provider.api
-
+        "\n".join(endpoint_lines(toy))
+        == '''
 ask: Endpoint[Question, Answer, Piece] = Endpoint("POST", "/ask", Question, Answer, Piece)
 """Ask."""
 
 list_things: Endpoint[None, Answer, None] = Endpoint("GET", "/things", NoneType, Answer, NoneType)
-"""List."""
-'''
+"""List."""'''
     )
-
-
-def test_the_package_lists_every_public_name(toy: dict[str, Any]) -> None:
-    models = "class B: ...\nA = TypeAliasType('A', B)\n"
-    assert (
-        render_package(toy, "toy", "# header", models)
-        == '''\
-# header
-"""Toy: the operations we call, typed. `api(...)` makes the caller."""
-
-from __future__ import annotations
-
-from deluge_sync.sdk.toy.endpoints import api, ask, list_things, provider
-from deluge_sync.sdk.toy.models import A, B
-
-__all__ = [
-    "A",
-    "B",
-    "api",
-    "ask",
-    "list_things",
-    "provider",
-]
-'''
-    )
-
-
-def test_a_bearer_key_goes_into_the_authorization_header(toy: dict[str, Any]) -> None:
-    toy["components"]["securitySchemes"]["key"] = {"type": "http", "scheme": "bearer"}
-    text = render_endpoints(toy, "toy", "# header")
-    assert '    key_header="Authorization",\n    key_prefix="Bearer ",\n' in text
-
-
-def test_a_key_in_the_query_is_refused(toy: dict[str, Any]) -> None:
-    toy["components"]["securitySchemes"]["key"]["in"] = "query"
-    with pytest.raises(SchemaError, match="'key' is neither a bearer token nor a key in a header"):
-        render_endpoints(toy, "toy", "# header")
 
 
 def test_a_body_without_a_name_is_refused(toy: dict[str, Any]) -> None:
     toy["paths"]["/ask"]["post"]["requestBody"]["content"]["application/json"]["schema"] = {"type": "object"}
     with pytest.raises(SchemaError, match="ask: its bodies must be references to components"):
-        render_endpoints(toy, "toy", "# header")
+        endpoint_lines(toy)
 
 
 REPLY = {
@@ -92,7 +34,7 @@ REPLY = {
 def lines_of(toy: dict[str, Any], path: str, item: dict[str, Any]) -> str:
     """The text of the only operation, at `path`."""
     toy["paths"] = {path: item}
-    return render_endpoints(toy, "toy", "# header").partition("api = provider.api\n\n")[2]
+    return "\n".join(endpoint_lines(toy)[1:]) + "\n"
 
 
 def operation(**details: Any) -> dict[str, Any]:
@@ -212,9 +154,3 @@ def test_two_forms_of_one_body_are_refused(toy: dict[str, Any]) -> None:
     both: dict[str, Any] = {"application/json": {"schema": {}}, "application/octet-stream": {}}
     with pytest.raises(SchemaError, match="do_it: one of application/json, application/octet-stream must do"):
         lines_of(toy, "/things", {"get": operation(responses={"200": {"content": both}})})
-
-
-def test_a_package_with_uploads_has_their_class_too(toy: dict[str, Any]) -> None:
-    text = render_package(toy, "toy", "# header", "class Form(Model):\n    file: Upload\n")
-    assert "from deluge_sync.sdk._base import Upload\n" in text
-    assert '    "Form",\n    "Upload",\n    "api",\n' in text

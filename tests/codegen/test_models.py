@@ -12,13 +12,11 @@ from codegen.opening import open_document
 
 
 def test_the_small_schema_becomes_these_classes(toy: dict[str, Any]) -> None:
-    text = render_models(open_document(toy), "# header")
+    text = render_models(open_document(toy))
     assert (
         text
         == """\
-# header
-
-from __future__ import annotations
+#
 
 from typing import Annotated, Literal
 
@@ -88,7 +86,7 @@ def test_names_in_snake_case_keep_the_providers_as_aliases(toy: dict[str, Any]) 
     toy["x-snake-case"] = True
     fields = toy["components"]["schemas"]["Piece"]["properties"]
     fields["mimeType"] = {"type": "string", "description": "What it is."}
-    text = render_models(open_document(toy), "# header")
+    text = render_models(open_document(toy))
     assert '    mime_type: Annotated[str | None, Field(alias="mimeType")] = None\n' in text
     assert "        mime_type: What it is.\n" in text
 
@@ -97,7 +95,7 @@ def test_a_file_in_a_form_is_an_upload(toy: dict[str, Any]) -> None:
     fields = toy["components"]["schemas"]["Question"]["properties"]
     fields["file"] = {"type": "string", "format": "binary", "description": "The file."}
     fields["more"] = {"type": "array", "items": {"type": "string", "format": "binary"}}
-    text = render_models(open_document(toy), "# header")
+    text = render_models(open_document(toy))
     assert "from deluge_sync.sdk._base import Model, RequestModel, Upload\n" in text
     assert "    file: Upload | None = None\n    more: list[Upload] | None = None\n" in text
 
@@ -105,7 +103,7 @@ def test_a_file_in_a_form_is_an_upload(toy: dict[str, Any]) -> None:
 def test_a_schema_that_the_generator_refuses_is_an_error_with_its_words(toy: dict[str, Any]) -> None:
     toy["components"]["schemas"]["Piece"]["properties"]["text"] = {"$ref": "#/components/schemas/Nowhere"}
     with pytest.raises(SchemaError, match=r"datamodel-code-generator refuses the schema: (?s:.*)Nowhere"):
-        render_models(toy, "# header")
+        render_models(toy)
 
 
 def test_generating_prints_nothing() -> None:

@@ -19,7 +19,7 @@ def test_what_was_written_does_not_differ(toy_layout: Layout) -> None:
     files = generate(toy_layout)
     write(files)
     assert sorted(path.relative_to(toy_layout.sdk).as_posix() for path in files) == [
-        "toy/__init__.py", "toy/endpoints.py", "toy/models.py",
+        "toy/__init__.py", "toy/_asking.py", "toy/_provider.py", "toy/_shared.py", "toy/_things.py",
     ]  # fmt: skip
     assert difference(files, toy_layout) == ""
 
@@ -50,13 +50,13 @@ def test_a_changed_schema_shows_as_a_difference(toy_layout: Layout) -> None:
     source = toy_layout.schemas / "toy.yaml"
     source.write_text(source.read_text("utf-8").replace("radius", "diameter"), "utf-8")
     diff = difference(generate(toy_layout), toy_layout)
-    assert "--- toy/models.py (on disk)\n+++ toy/models.py (generated)\n" in diff
+    assert "--- toy/_shared.py (on disk)\n+++ toy/_shared.py (generated)\n" in diff
     assert "-    radius: float\n+    diameter: float\n" in diff
 
 
 def test_an_edit_by_hand_shows_as_a_difference(toy_layout: Layout) -> None:
     write(generate(toy_layout))
-    with (toy_layout.sdk / "toy" / "endpoints.py").open("a", encoding="utf-8") as endpoints:
+    with (toy_layout.sdk / "toy" / "_asking.py").open("a", encoding="utf-8") as endpoints:
         endpoints.write("extra = 1\n")
     assert "-extra = 1\n" in difference(generate(toy_layout), toy_layout)
 
@@ -65,7 +65,7 @@ def test_a_package_without_a_schema_shows_as_a_difference(toy_layout: Layout) ->
     write(generate(toy_layout))
     (toy_layout.schemas / "toy.yaml").unlink()
     diff = difference(generate(toy_layout), toy_layout)
-    assert "--- toy/models.py (on disk)" in diff
+    assert "--- toy/_asking.py (on disk)" in diff
 
 
 def test_a_file_that_is_missing_shows_as_a_difference(toy_layout: Layout, tmp_path: Path) -> None:

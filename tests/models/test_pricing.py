@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from deluge_sync.models import Model, cost_usd, get_model
+from deluge_sync.models.pricing import highest_cost_usd
 from deluge_sync.response import Usage
 
 MODEL = Model(
@@ -136,3 +138,34 @@ def test_models_of_the_catalogue(name: str, tier: str | None, usage: Usage, cost
 def test_a_real_model() -> None:
     # gpt-4.1-mini: 0.40 in, 0.10 cached, 1.60 out: 1,000 * 0.4 + 1,000 * 0.1 + 500 * 1.6 = 1,300
     assert cost_usd(get_model("gpt-4.1-mini"), Usage(1000, 500, 1000)) == pytest.approx(0.0013)
+
+
+# --- the most that a request can cost
+
+
+@pytest.mark.parametrize(
+    ("how", "most"),
+    [
+        ({}, 10.0),  # 2 and 8
+        ({"is_cached": True}, 12.0),  # written to the cache for an hour, at 4
+        ({"service_tier": "flex"}, 10.0),  # which may be served at the standard price
+        ({"service_tier": "priority"}, 17.5),  # 3.5 and 14
+        ({"service_tier": "priority", "is_cached": True}, 21.0),  # 4 * 3.5 / 2, and 14
+        ({"service_tier": "batch"}, None),  # its answers have no price
+        ({"service_tier": "unheard of"}, None),
+    ],
+)
+def test_the_most_is_told_for_a_million_tokens_of_either_sort(how: dict[str, Any], most: float | None) -> None:
+    assert highest_cost_usd(MODEL, 1_000_000, 1_000_000, **how) == most
+
+
+def test_reasoning_may_be_the_dearest_part_of_an_answer() -> None:
+    assert highest_cost_usd(replace(MODEL, reasoning_cost=20.0), 0, 1_000_000) == 20.0
+
+
+def test_where_nothing_is_answered_no_price_of_answers_is_needed() -> None:
+    model = replace(MODEL, output_cost=None, reasoning_cost=None)
+
+    assert highest_cost_usd(model, 1_000_000, 0) == 2.0
+    assert highest_cost_usd(model, 1_000_000, 1) is None
+    assert highest_cost_usd(replace(MODEL, input_cost=None), 1, 1) is None
