@@ -14,11 +14,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from deluge_sync._adapters.anthropic_schema import strict_schema, translated
-from deluge_sync._adapters.anthropic_stream import EventAssembler
 from deluge_sync._adapters.anthropic_thinking import is_told_depth, thinking_and_effort
 from deluge_sync._adapters.call import Call, ModelReply, StreamReader
 from deluge_sync._adapters.classify import classify_reply, plain_line
 from deluge_sync._adapters.failure import Failure, FailureKind
+from deluge_sync._adapters.mcp_servers import ANTHROPIC_BETA, anthropic_server, anthropic_toolset, servers_among
 from deluge_sync._adapters.reading import DocumentReader, at_least_0, parse_mended
 from deluge_sync._adapters.writing import taken, wanted_schema, warn_once, write_body, write_headers, write_tools
 from deluge_sync._http import HttpReply, HttpRequest
@@ -76,6 +76,7 @@ def _fields(call: Call) -> Mapping[str, Any]:
         "system": system,
         "messages": messages,
         "tools": _tools(call),
+        "mcp_servers": [anthropic_server(server) for server in servers_among(call.extras.tools)] or None,
         "stream": call.is_streamed or None,
         "service_tier": _service_tier(call),
         **_settings(call, messages),
@@ -92,13 +93,15 @@ def _headers(call: Call) -> dict[str, str | Secret]:
 
 
 def _with_betas(call: Call, headers: dict[str, str | Secret]) -> dict[str, str | Secret]:
-    """The headers with the beta that file ids need, beside those that the user asks for in a header of their own."""
-    if not _names_files(call.prompt.messages):
+    """The headers with the betas that the request needs, beside those that the user asks for in a header of theirs."""
+    needed = {_FILES_BETA: _names_files(call.prompt.messages), ANTHROPIC_BETA: bool(servers_among(call.extras.tools))}
+    betas = ",".join(beta for beta, is_needed in needed.items() if is_needed)
+    if not betas:
         return headers
     name = next((name for name in headers if name.lower() == "anthropic-beta"), "anthropic-beta")
     given = headers.get(name)
     asked = given.reveal() if isinstance(given, Secret) else ""
-    return {**headers, name: Secret(f"{asked},{_FILES_BETA}")} if asked else {**headers, name: _FILES_BETA}
+    return {**headers, name: Secret(f"{asked},{betas}")} if asked else {**headers, name: betas}
 
 
 def _names_files(messages: Iterable[Message]) -> bool:
@@ -157,7 +160,7 @@ def _output_format(call: Call) -> dict[str, Any] | None:
 
 def _tools(call: Call) -> list[Mapping[str, Any]] | None:
     wants_strict = call.params.strict_tools and call.model.supports_schema
-    written = write_tools(call, _strict_tool if wants_strict else _lax_tool)
+    written = write_tools(call, _strict_tool if wants_strict else _lax_tool, anthropic_toolset)
     return _with_few_strict(written) if written and len(written) > _MOST_STRICT_TOOLS else written
 
 
@@ -212,6 +215,8 @@ def parse_reply(call: Call, reply: HttpReply) -> ModelReply | Failure:
 
 def open_stream(call: Call) -> StreamReader:
     """A reader for the answer in pieces."""
+    from deluge_sync._adapters.anthropic_stream import EventAssembler  # with the first answer in pieces
+
     return DocumentReader(call, EventAssembler(), parse_reply)
 
 

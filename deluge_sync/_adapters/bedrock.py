@@ -16,11 +16,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from deluge_sync._adapters.anthropic_schema import strict_schema, translated
-from deluge_sync._adapters.aws_event_stream import AwsEventDecoder
 from deluge_sync._adapters.aws_signing import Signer
 from deluge_sync._adapters.bedrock_reasoning import is_told_depth, reasoning_of
 from deluge_sync._adapters.bedrock_reply import parse_reply
-from deluge_sync._adapters.bedrock_stream import EventAssembler
 from deluge_sync._adapters.call import Call, StreamReader
 from deluge_sync._adapters.reading import DocumentReader
 from deluge_sync._adapters.writing import (
@@ -214,4 +212,7 @@ def _lax_tool(tool: Tool) -> Mapping[str, Any]:
 
 def open_stream(call: Call) -> StreamReader:
     """A reader for the answer in pieces."""
+    from deluge_sync._adapters.aws_event_stream import AwsEventDecoder  # with the first answer in pieces
+    from deluge_sync._adapters.bedrock_stream import EventAssembler
+
     return DocumentReader(call, EventAssembler(), parse_reply, decoder=AwsEventDecoder())

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from deluge_sync._adapters.embeddings.inputs import Wish
     from deluge_sync._adapters.failure import Failure
     from deluge_sync._http import HttpReply, HttpRequest
     from deluge_sync._secret import Secret
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from deluge_sync.prompt import Conversation, Message
     from deluge_sync.response import Usage
     from deluge_sync.tool import Tool
+    from deluge_sync.tool.mcp.server import MCPServer
 
 __all__ = ["Adapter", "Call", "Extras", "ModelReply", "StreamReader"]
 
@@ -31,7 +33,8 @@ __all__ = ["Adapter", "Call", "Extras", "ModelReply", "StreamReader"]
 class Extras:
     """What a call may say beside prompt, model and sampling. Its dicts must not change while prompts are under way."""
 
-    tools: Sequence[Tool | Mapping[str, Any]] = ()
+    tools: Sequence[Tool | MCPServer | Mapping[str, Any]] = ()
+    """MCP servers are those that the provider connects to itself; of all others there are the tools here."""
     output_schema: Any = None
     cache_pattern: str | None = None
     service_tier: str | None = None
@@ -43,6 +46,8 @@ class Extras:
     """Added to the request, in the place of ours of the same name. May hold keys, so no `repr` shows them."""
     body: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Fields for the top of the request's JSON, in the place of ours; in the provider's own words."""
+    wish: Wish | None = None
+    """How the vectors shall be, where texts are to become some."""
 
 
 @dataclass(frozen=True, slots=True)

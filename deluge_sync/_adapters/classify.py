@@ -419,16 +419,15 @@ def _may_have_been_processed(status: int, kind: FailureKind) -> bool:
 
 # --- the message ---
 
-# What looks like a key: some servers quote the one they refuse.
-_KEYS = re.compile(
-    r"\b(?:sk|pk|rk|gsk|xai|csk|nvapi|hf|r8|pplx|tgp)[-_][\w*.-]{6,}"
+# What looks like a key: some servers quote the one they refuse. Compiled with the first failure, and kept by `re`.
+_KEYS = (
+    r"(?ai)\b(?:sk|pk|rk|gsk|xai|csk|nvapi|hf|r8|pplx|tgp)[-_][\w*.-]{6,}"
     r"|\bAIza[\w-]{16,}|\bAKIA[0-9A-Z]{12,}"
     r"|(?<=\bbearer )\S{6,}"
     r"|(?<=\bkey provided: )\S{6,}"
-    r"|\b(?=[a-z]*[0-9])(?=[0-9]*[a-z])[a-z0-9]{32,}\b",
-    re.IGNORECASE | re.ASCII,
+    r"|\b(?=[a-z]*[0-9])(?=[0-9]*[a-z])[a-z0-9]{32,}\b"
 )
-_TITLE = re.compile(r"<title[^<>]{0,200}>([^<]{1,300})", re.IGNORECASE)
+_TITLE = r"(?i)<title[^<>]{0,200}>([^<]{1,300})"
 
 
 def _message(reply: HttpReply, body: ErrorBody, text: str) -> str:
@@ -439,7 +438,7 @@ def _message(reply: HttpReply, body: ErrorBody, text: str) -> str:
 def _page_title(status: int, text: str) -> str:
     if not _is_page(text):
         return ""
-    title = _TITLE.search(text)
+    title = re.search(_TITLE, text)
     return f"a web page came instead of an answer, status {status}" + (f": {plain_line(title[1])}" if title else "")
 
 
@@ -454,5 +453,5 @@ def plain_line(text: str) -> str:
     text = text[:_READ_CHARS]
     if not text.isprintable():
         text = "".join(char if char.isprintable() else " " for char in text)
-    line = _KEYS.sub("***", " ".join(text.split()))
+    line = re.sub(_KEYS, "***", " ".join(text.split()))
     return line if len(line) <= _MAX_MESSAGE_CHARS else line[: _MAX_MESSAGE_CHARS - 1] + "…"

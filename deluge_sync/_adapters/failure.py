@@ -42,10 +42,14 @@ class FailureKind(StrEnum):
     TIMEOUT = "timeout"
     TLS = "tls"
     CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    """The time of its batch was up before the provider came to it; it was not billed."""
     OUTAGE = "outage"
     """The provider was down for longer than the prompt waits for it."""
     BUDGET = "budget"
-    """The request exceeds the client's own limits; it was never sent."""
+    """`max_cost` has no room for the request; it was never sent."""
+    OVER_LIMIT = "over_limit"
+    """The request alone exceeds the client's tokens of a minute; it was never sent."""
     INTERNAL = "internal"
     """Something unforeseen in this package or in an object the user gave it; the log has the traceback."""
     BAD_REQUEST = "bad_request"
@@ -99,8 +103,10 @@ TRAITS: Mapping[FailureKind, Traits] = MappingProxyType(
         FailureKind.TIMEOUT: _NO_ANSWER,
         FailureKind.TLS: Traits(other_model_may_help=True, other_provider_only=True),
         FailureKind.CANCELLED: _NEVER,
+        FailureKind.EXPIRED: _LATER,
         FailureKind.OUTAGE: _ELSEWHERE,
         FailureKind.BUDGET: _NEVER,
+        FailureKind.OVER_LIMIT: _NEVER,
         FailureKind.INTERNAL: _NEVER,
         FailureKind.BAD_REQUEST: _NEVER,
     }

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from deluge_sync._adapters.call import Call, StreamReader
 from deluge_sync._adapters.gemini_reply import parse_reply
-from deluge_sync._adapters.gemini_stream import PieceAssembler
 from deluge_sync._adapters.json_schema import allows_strict
 from deluge_sync._adapters.reading import DocumentReader
 from deluge_sync._adapters.reasoning import budget_of, effort_of
@@ -27,7 +26,7 @@ from deluge_sync._http import HttpRequest
 from deluge_sync.prompt.dialects import gemini as dialect
 from deluge_sync.prompt.dialects.gemini_reading import count_calls
 from deluge_sync.sdk import gemini
-from deluge_sync.tool import Tool
+from deluge_sync.tool import AnyTool, Tool
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -159,7 +158,7 @@ def _tools(call: Call) -> dict[str, Any]:
     return {"tools": [*own, *given] or None, "toolConfig": config}
 
 
-def _allow_strict(tools: Sequence[Tool | Mapping[str, Any]]) -> bool:
+def _allow_strict(tools: Sequence[AnyTool]) -> bool:
     lax = [tool.name for tool in tools if isinstance(tool, Tool) and not _allows_strict(tool)]
     for name in lax:
         log.debug("tool %s is sent without strict, which its schema does not allow", name)
@@ -179,4 +178,6 @@ def _declaration(tool: Tool) -> Mapping[str, Any]:
 
 def open_stream(call: Call) -> StreamReader:
     """A reader for the answer in pieces."""
+    from deluge_sync._adapters.gemini_stream import PieceAssembler  # with the first answer in pieces
+
     return DocumentReader(call, PieceAssembler(count_calls(call.prompt.messages)), parse_reply)

@@ -168,14 +168,14 @@ _UNIT_S = {
     **dict.fromkeys(("h", "hr", "hrs", "hou"), 3_600.0),
     **dict.fromkeys(("d", "day"), 86_400.0),
 }  # by the first three letters
+# Compiled when they are first used, and kept by `re`: few scripts meet a hint, and all would pay at import.
 _PIECE = (
     r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?"
     r"(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)(?![a-z])"
 )
-_PIECES = re.compile(_PIECE)
-_DURATION = re.compile(rf"(?:{_PIECE},? ?)+")
-_ANNOUNCED = re.compile(rf"(?:try again|retry|wait)(?: (?:in|after|for))? ((?:{_PIECE},? ?)+)")
-_HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
+_DURATION = rf"(?:{_PIECE},? ?)+"
+_ANNOUNCED = rf"(?:try again|retry|wait)(?: (?:in|after|for))? ((?:{_PIECE},? ?)+)"
+_HTTP_DATE = r"(?a)[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _EPOCH_FROM, _EPOCH_MS_FROM = 1e9, 1e11
 
@@ -212,7 +212,7 @@ def _read(text: str) -> tuple[float | None, float | None]:
     """`text` as (seconds, None), (None, epoch seconds), or (None, None) where it is neither."""
     number = _number(text)
     if number is None:
-        return (_duration_s(text), None) if _DURATION.fullmatch(text) else (None, _instant_s(text))
+        return (_duration_s(text), None) if re.fullmatch(_DURATION, text) else (None, _instant_s(text))
     if number < _EPOCH_FROM:
         return number, None
     return None, number / (1_000 if number >= _EPOCH_MS_FROM else 1)
@@ -223,19 +223,19 @@ def _sane(wait_s: float) -> float | None:
 
 
 def _duration_s(text: str) -> float:
-    return sum(float(count) * _UNIT_S[unit[:3]] for count, unit in _PIECES.findall(text))
+    return sum(float(count) * _UNIT_S[unit[:3]] for count, unit in re.findall(_PIECE, text))
 
 
 def _announced_s(message: str) -> float | None:
     """The delay in a sentence such as `Please try again in 7m12s.`"""
-    found = _ANNOUNCED.search(message[:_SEARCHED_CHARS].lower())
+    found = re.search(_ANNOUNCED, message[:_SEARCHED_CHARS].lower())
     return _sane(_duration_s(found[1])) if found else None
 
 
 def _instant_s(text: str) -> float | None:
     """Epoch seconds of an HTTP date (RFC 9110) or an RFC 3339 instant; UTC where the zone is missing."""
     try:
-        if http := _HTTP_DATE.fullmatch(text):
+        if http := re.fullmatch(_HTTP_DATE, text):
             day, month, year, hour, minute, second = http.groups()
             clock = (int(hour), int(minute), min(int(second), 59))  # second 60 is a leap second
             return datetime(int(year), _MONTHS.index(month) + 1, int(day), *clock, tzinfo=UTC).timestamp()

@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from deluge_sync._adapters.call import Call, ModelReply, StreamReader
 from deluge_sync._adapters.chat_words import function_tool, response_format, tells_error
-from deluge_sync._adapters.chunks import ChunkAssembler
 from deluge_sync._adapters.classify import classify_reply, plain_line
 from deluge_sync._adapters.failure import Failure, FailureKind
-from deluge_sync._adapters.openai_chat_stream import OpenAiMessage
 from deluge_sync._adapters.reading import DocumentReader, at_least_0, parse_mended
 from deluge_sync._adapters.reasoning import effort_of
 from deluge_sync._adapters.writing import (
@@ -113,6 +111,9 @@ def parse_reply(call: Call, reply: HttpReply) -> ModelReply | Failure:
 
 def open_stream(call: Call) -> StreamReader:
     """A reader for the answer in pieces."""
+    from deluge_sync._adapters.chunks import ChunkAssembler  # with the first answer in pieces
+    from deluge_sync._adapters.openai_chat_stream import OpenAiMessage
+
     return DocumentReader(call, ChunkAssembler(openai.create_chat_completion, OpenAiMessage()), parse_reply)
 
 

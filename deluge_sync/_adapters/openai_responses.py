@@ -2,7 +2,7 @@
 
 The provider is asked to store nothing (`store: false`), unless the call says otherwise or runs in the background, which
 needs it. So reasoning is asked for in its encrypted form, to go back with the next turn. Built-in tools are passed on
-in the user's words, and what they did is kept with the answer.
+in the user's words, MCP servers in its own, and what they did is kept with the answer.
 
 For the background there are three more functions: `pending_id` tells whether a reply is no answer yet, `build_poll`
 asks again, `build_cancel` stops it.
@@ -20,7 +20,7 @@ from deluge_sync._adapters.call import Call, ModelReply, StreamReader
 from deluge_sync._adapters.classify import classify_reply, plain_line
 from deluge_sync._adapters.failure import Failure, FailureKind
 from deluge_sync._adapters.json_schema import allows_strict, strict_parameters
-from deluge_sync._adapters.openai_responses_stream import EventAssembler
+from deluge_sync._adapters.mcp_servers import openai_tool, without_secrets
 from deluge_sync._adapters.reading import DocumentReader, at_least_0, parse_mended
 from deluge_sync._adapters.reasoning import effort_of
 from deluge_sync._adapters.writing import (
@@ -95,7 +95,7 @@ def _fields(call: Call) -> dict[str, Any]:
         "background": call.extras.background or None,
         "include": _include(call),
         "service_tier": call.extras.service_tier,
-        "tools": write_tools(call, partial(_own_tool, strict=call.params.strict_tools)),
+        "tools": write_tools(call, partial(_own_tool, strict=call.params.strict_tools), openai_tool),
         "text": _text(call),
         "stream": call.is_streamed or None,
         **_sampling(call),
@@ -229,6 +229,8 @@ def parse_reply(call: Call, reply: HttpReply) -> ModelReply | Failure:
 
 def open_stream(call: Call) -> StreamReader:
     """A reader for the answer in pieces."""
+    from deluge_sync._adapters.openai_responses_stream import EventAssembler  # with the first answer in pieces
+
     return DocumentReader(call, EventAssembler(), parse_reply)
 
 
@@ -255,7 +257,7 @@ def _answer(response: openai.Response) -> ModelReply:
         logprobs=logprobs,
         service_tier=response.service_tier,
         failure=_refusal(response, content, reason),
-        raw=response.model_dump(exclude_unset=True) if _says_more(response, items) else None,
+        raw=without_secrets(response.model_dump(exclude_unset=True)) if _says_more(response, items) else None,
     )
 
 

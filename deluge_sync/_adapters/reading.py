@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from deluge_sync._adapters.call import ModelReply
 from deluge_sync._adapters.classify import classify_reply
 from deluge_sync._adapters.failure import Failure, FailureKind
-from deluge_sync._adapters.sse import SseDecoder
 from deluge_sync._http import HttpReply
 from deluge_sync.errors import ReplyFormatError
 
@@ -102,6 +101,8 @@ class DocumentReader:
         *,
         decoder: EventDecoder[E] | None = None,
     ) -> None:
+        from deluge_sync._adapters.sse import SseDecoder  # with the first answer in pieces
+
         self._call = call
         self._assembler: Assembler[Any] = assembler
         self._parse_reply = parse_reply

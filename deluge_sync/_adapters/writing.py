@@ -12,13 +12,13 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 from deluge_sync._adapters.json_schema import schema_of
 from deluge_sync._secret import Secret
 from deluge_sync.errors import ConfigError
-from deluge_sync.tool import Tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from deluge_sync._adapters.call import Call
     from deluge_sync.sdk._base import Endpoint
+    from deluge_sync.tool import MCPServer, Tool
 
 __all__ = ["bearer_key", "taken", "wanted_schema", "warn_once", "write_body", "write_headers", "write_tools"]
 
@@ -86,18 +86,32 @@ def bearer_key(call: Call) -> dict[str, str | Secret]:
     return {"Authorization": Secret(f"Bearer {call.api_key.reveal()}")}
 
 
-def write_tools(call: Call, write: Callable[[Tool], Mapping[str, Any]]) -> list[Mapping[str, Any]] | None:
+def write_tools(
+    call: Call,
+    write: Callable[[Tool], Mapping[str, Any]],
+    write_server: Callable[[MCPServer], Mapping[str, Any]] | None = None,
+) -> list[Mapping[str, Any]] | None:
     """The tools of `call`, ours as `write` writes them; a dict is passed on as it is. None without any.
 
+    write_server: how MCP servers are written where the provider connects to them.
+
     Raises:
-        ConfigError: something among them is neither.
+        ConfigError: something among them is none of these.
     """
-    return [_written_tool(tool, write) for tool in call.extras.tools] or None
+    return [_written_tool(tool, write, write_server) for tool in call.extras.tools] or None
 
 
-def _written_tool(tool: object, write: Callable[[Tool], Mapping[str, Any]]) -> Mapping[str, Any]:
+def _written_tool(
+    tool: object,
+    write: Callable[[Tool], Mapping[str, Any]],
+    write_server: Callable[[MCPServer], Mapping[str, Any]] | None,
+) -> Mapping[str, Any]:
+    from deluge_sync.tool import MCPServer, Tool  # with the first tool: most prompts have none
+
     if isinstance(tool, Mapping):
         return dict(tool)
+    if isinstance(tool, MCPServer) and write_server is not None:
+        return write_server(tool)
     if not isinstance(tool, Tool):
         raise ConfigError(f"a tool is a Tool or a dict in the provider's form, not {tool!r:.80}")
     return write(tool)

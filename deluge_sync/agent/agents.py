@@ -2,54 +2,27 @@
 
 from __future__ import annotations
 
-import threading
-from itertools import count
 from typing import TYPE_CHECKING
 
+from deluge_sync._engine.kept import Kept
 from deluge_sync.agent.crew import Workshop
-from deluge_sync.errors import ClientClosedError, UnknownTaskError
+from deluge_sync.agent.loop import AgentLoop
+from deluge_sync.errors import ClientClosedError
 
 if TYPE_CHECKING:
-    from deluge_sync.agent.loop import AgentLoop
+    from collections.abc import Iterator
 
 __all__ = ["Agents"]
 
 
-class Agents:
+class Agents(Kept[AgentLoop]):
     """Thread-safe; `_lock` guards the tables. A loop that has ended is kept only until it is asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, numbers: Iterator[int] | None = None, *, is_closed: bool = False) -> None:
+        super().__init__(numbers)
         self.workshop = Workshop()
-        self._lock = threading.Lock()
-        self._numbers = count()
         self._running: set[AgentLoop] = set()
-        self._kept: dict[int, AgentLoop] = {}
-        self._is_closed = False
-
-    def next_id(self) -> int:
-        """A number for a loop that is waited for by it; from 0."""
-        return next(self._numbers)
-
-    def keep(self, loop: AgentLoop) -> None:
-        """Find the loop by its id until it is handed out."""
-        with self._lock:
-            self._kept[loop.id] = loop
-
-    def find(self, loop_id: int) -> AgentLoop:
-        """The loop of this id.
-
-        Raises:
-            UnknownTaskError: there is none, or it was handed out.
-        """
-        with self._lock:
-            if (loop := self._kept.get(loop_id)) is None:
-                raise UnknownTaskError(loop_id)
-            return loop
-
-    def hand_out(self, loop: AgentLoop) -> None:
-        """Forget a kept loop: its outcome is with the caller."""
-        with self._lock:
-            self._kept.pop(loop.id, None)
+        self._is_closed = is_closed
 
     def start(self, loop: AgentLoop) -> None:
         """Begin the loop; `close` will end it if nothing else does.
@@ -76,6 +49,12 @@ class Agents:
         for loop in running:
             loop.stop()
         self.workshop.close()
+
+    def reopen(self) -> None:
+        """Take loops again after `close`. Those that have ended can still be asked for."""
+        with self._lock:
+            if self._is_closed:
+                self._is_closed, self.workshop = False, Workshop()
 
     def _forget(self, loop: AgentLoop) -> None:
         with self._lock:

@@ -14,14 +14,15 @@ from deluge_sync.agent.alarms import Alarms
 from deluge_sync.agent.coroutines import LoopThread, run_in_loop
 from deluge_sync.agent.results import failed_result, tool_result
 from deluge_sync.agent.threads import ToolThreads
-from deluge_sync.errors import ToolArgumentsError
+from deluge_sync.errors import MCPToolError, ToolArgumentsError
+from deluge_sync.prompt.parts import ToolResult
 from deluge_sync.tool.running import is_async
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
     from deluge_sync.agent.toolbox import Toolbox
-    from deluge_sync.prompt.parts import ToolCall, ToolResult
+    from deluge_sync.prompt.parts import ToolCall
     from deluge_sync.tool import Tool
 
 __all__ = ["Crew", "Rules", "Workshop"]
@@ -101,14 +102,23 @@ class Crew:
     def _run(self, tool: Tool, call: ToolCall) -> ToolResult:
         try:
             return self._told(call, tool.call(**call.arguments))
+        except MCPToolError as error:
+            return self._told_failure(call, error)
         except BaseException as error:  # noqa: BLE001  (a tool may raise anything, such as argparse's SystemExit)
             return _failed(call, error)
 
     async def _arun(self, tool: Tool, call: ToolCall) -> ToolResult:
         try:
             return self._told(call, await tool.acall(**call.arguments))
+        except MCPToolError as error:
+            return self._told_failure(call, error)
         except (Exception, SystemExit) as error:  # noqa: BLE001  (a SystemExit would end the loop and all in it)
             return _failed(call, error)
+
+    def _told_failure(self, call: ToolCall, error: MCPToolError) -> ToolResult:
+        """The server's own words and images for what went wrong, which are meant for the model."""
+        log.debug("MCP server %r says that a call of %s failed", error.server_name, error.tool_name)
+        return self._told(call, ToolResult(call.id, error.parts or str(error), is_error=True))
 
     def _told(self, call: ToolCall, value: Any) -> ToolResult:
         return tool_result(call, value, max_chars=self.rules.max_result_chars)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from deluge_sync.agent.crew import Crew, Rules, Workshop
 from deluge_sync.agent.toolbox import AgentTool, Toolbox
 from deluge_sync.agent.turn import Turn
+from deluge_sync.tool import MCPServer
+from deluge_sync.tool.mcp.replacing import ServersInPlace
+from deluge_sync.tool.mcp.tools import OWN
 
 if TYPE_CHECKING:
     from deluge_sync.prompt.parts import ToolCall, ToolResult
@@ -32,8 +35,13 @@ def execute_tool_calls(
     Nothing else is done with them: append each with `conversation.with_tool_result(result.tool_call_id,
     result.result, is_error=result.is_error)`. Arguments, results and errors are handled as in `run_agent_loop`.
 
+    Args:
+        tools: those that were offered. An `MCPServer` among them is connected to, and stays so until
+            `Tool.close_mcp()`.
+
     Raises:
         ConfigError: `tools` cannot be run.
+        MCPConnectionError: a server cannot be reached.
     """
     results: list[ToolResult] = []
     workshop, has_ended = Workshop(), threading.Event()
@@ -42,7 +50,8 @@ def execute_tool_calls(
         results.extend(found)
         has_ended.set()
 
-    crew = Crew(workshop, Toolbox(tools), Rules(tool_timeout, max_result_chars, approve))
+    toolbox = Toolbox(_reached(tools) if response.tool_calls else tools)
+    crew = Crew(workshop, toolbox, Rules(tool_timeout, max_result_chars, approve))
     turn = Turn(response.tool_calls, crew, done, was_cut_off=response.finish_reason == "length")
     if not response.tool_calls:
         return []
@@ -54,3 +63,12 @@ def execute_tool_calls(
         turn.abandon()
         workshop.close()
     return results
+
+
+def _reached(tools: Iterable[AgentTool]) -> Iterable[AgentTool]:
+    """The tools with those of each server in its place."""
+    if isinstance(tools, str | Mapping) or not isinstance(tools, Iterable):
+        return tools  # which the toolbox refuses
+    found = [tool for tool in tools if not isinstance(tool, MCPServer) or tool.is_enabled]
+    servers = [tool for tool in found if isinstance(tool, MCPServer)]
+    return ServersInPlace(found, servers).replace(OWN) if servers else found

@@ -8,7 +8,8 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from deluge_sync.errors import ConfigError, ToolArgumentsError
 from deluge_sync.prompt.parts import ToolCall
-from deluge_sync.tool import Tool
+from deluge_sync.tool import AnyTool, MCPServer, Tool
+from deluge_sync.tool.mcp.naming import distinct
 
 __all__ = ["AgentTool", "RemoteTool", "Toolbox", "readable_call"]
 
@@ -24,13 +25,13 @@ class RemoteTool(Protocol):
     async def acall(self, **arguments: Any) -> Any: ...
 
 
-AgentTool: TypeAlias = Tool | RemoteTool | Mapping[str, Any]
+AgentTool: TypeAlias = Tool | RemoteTool | MCPServer | Mapping[str, Any]
 
 
 class Toolbox:
     """What a model is offered, and what can be run of it. Unchangeable.
 
-    A dict is a provider's own tool: it is passed through, and the provider runs it.
+    A dict is a provider's own tool: it is passed through, and the provider runs it; so is an MCP server.
 
     Raises:
         ConfigError: something is no tool, has no function to run, or two tools have one name.
@@ -39,7 +40,7 @@ class Toolbox:
     def __init__(self, tools: Iterable[AgentTool] | None = None) -> None:
         if isinstance(tools, str | Mapping) or not isinstance(tools or (), Iterable):
             raise ConfigError(f"tools must be a list of tools; got {tools!r:.80}")
-        self.offered = tuple(_offered(tool) for tool in tools or ())
+        self.offered = distinct(_offered(tool) for tool in tools or ())
         self._by_name: dict[str, Tool] = {}
         for tool in self.offered:
             if isinstance(tool, Tool):
@@ -62,8 +63,8 @@ class Toolbox:
         self._by_name[tool.name] = tool
 
 
-def _offered(tool: Any) -> Tool | Mapping[str, Any]:
-    if isinstance(tool, Tool | Mapping):
+def _offered(tool: Any) -> AnyTool:
+    if isinstance(tool, Tool | MCPServer | Mapping):
         return tool
     if isinstance(tool, RemoteTool):
         return Tool(tool.name, getattr(tool, "description", None), tool.parameters, run=tool.acall)

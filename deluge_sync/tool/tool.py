@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -138,6 +138,86 @@ class Tool:
         if not isinstance(params, ToolParams):
             raise ConfigError(f"tool {name!r} is made of ToolParams, not of {params!r:.80}")
         return cls(name, description, params.schema, run=run, binding=by_params(params, run))
+
+    @staticmethod
+    async def from_mcp(
+        name: str,
+        *,
+        command: str | None = None,
+        args: Sequence[str] | None = None,
+        env: Mapping[str, str] | None = None,
+        url: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 60,
+    ) -> list[Tool]:
+        """The tools of an MCP server: one that `command` starts here, or one behind a `url`. For any event loop.
+
+        The server stays connected, and is shared by everybody who names the same command, arguments and environment,
+        or URL and headers. A connection that broke is opened again by the next call. `close_mcp` ends it, as does the
+        end of the program. `call` gives text, or a list of parts where the server sends images.
+
+        Args:
+            name: stands before a tool's name where another tool of the same list has that name too.
+            env: what the server gets to see of the environment, beside `PATH`, `HOME` and the like; never our API keys.
+            timeout: seconds for starting it and hearing of its tools, and for each call.
+
+        Raises:
+            ConfigError: an argument cannot work, or the `mcp` package is missing (`pip install deluge-sync[mcp]`).
+            MCPConnectionError: the server cannot be started or reached; it is named.
+        """
+        from deluge_sync.tool.mcp import tools  # an extra, and slow to load
+
+        server = tools.wanted(name, timeout, command=command, args=args, env=env, url=url, headers=headers)
+        return tools.joined(await tools.aconnect(tools.OWN, [server]))
+
+    @staticmethod
+    def from_mcp_sync(
+        name: str,
+        *,
+        command: str | None = None,
+        args: Sequence[str] | None = None,
+        env: Mapping[str, str] | None = None,
+        url: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 60,
+    ) -> list[Tool]:
+        """`from_mcp`, waited for."""
+        from deluge_sync.tool.mcp import tools  # as above
+
+        server = tools.wanted(name, timeout, command=command, args=args, env=env, url=url, headers=headers)
+        return tools.joined(tools.connect(tools.OWN, [server]))
+
+    @staticmethod
+    async def from_mcp_config(config: Any, *, timeout: float = 60) -> list[Tool]:
+        """The tools of all servers of a configuration in Claude Desktop's form, in its order.
+
+        Args:
+            config: `{"mcpServers": {name: {"command": ..., "args": [...], "env": {...}}}}`, with `url` and `headers`
+                for servers elsewhere (and `type`: "http" or "sse"); the inner dict; either as JSON text; or the path of
+                a file.
+
+        Entries that are `disabled` are left out. Otherwise as `from_mcp`; one server that cannot be reached fails all.
+        """
+        from deluge_sync.tool.mcp import tools  # as above
+
+        return tools.joined(await tools.aconnect(tools.OWN, tools.wanted_of(config, timeout)))
+
+    @staticmethod
+    def from_mcp_config_sync(config: Any, *, timeout: float = 60) -> list[Tool]:
+        """`from_mcp_config`, waited for."""
+        from deluge_sync.tool.mcp import tools  # as above
+
+        return tools.joined(tools.connect(tools.OWN, tools.wanted_of(config, timeout)))
+
+    @staticmethod
+    def close_mcp(tools: Iterable[Tool] | None = None) -> None:
+        """Close the connections behind these tools, or all that `from_mcp` and `from_mcp_config` opened.
+
+        Waits for it. Servers that were started here have ended then. The tools cannot be called any more.
+        """
+        from deluge_sync.tool.mcp.tools import release  # as above
+
+        release(tools)
 
     @classmethod
     def _from_class(
