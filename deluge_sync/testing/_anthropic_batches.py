@@ -13,12 +13,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from deluge_sync.testing._anthropic_common import PREFIX, check_version, document, found, instant, page, refuse
-from deluge_sync.testing._batch import BatchAnswer, BatchRun, Line
+from deluge_sync.testing._batch import BatchAnswer, BatchRun, Line, is_over_queue
 from deluge_sync.testing._format import Draft, Route
 from deluge_sync.testing._reply import Raw
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from deluge_sync.testing._batch import RenderError
     from deluge_sync.testing._format import Call
@@ -44,6 +44,7 @@ class _Office:
         """The requests are checked when their turn comes; only their names are checked at once."""
         check_version(call)
         lines = _lines(call)
+        _refuse_over_queue(call, lines)
         run: BatchRun = call.store.shelf("anthropic_batches").add(
             lambda number: BatchRun(f"msgbatch_{number:08d}", number, lines)
         )
@@ -71,7 +72,7 @@ class _Office:
         with run.lock:
             if not run.is_over:
                 refuse(f"batch {run.id} has not ended: its results are not available yet", 404)
-            lines = [json.dumps(_result(run, outcome)).encode() + b"\n" for outcome in run.outcomes()]
+            lines = [json.dumps(_result(run, outcome)).encode() + b"\n" for outcome in run.results(call)]
         return Draft(Raw(200, _JSON_LINES, b"".join(lines)))
 
     def _looked_at(self, run: BatchRun, call: Call, *, counts: bool) -> dict[str, Any]:
@@ -119,6 +120,13 @@ def _lines(call: Call) -> list[Line]:
     if wrong is not None:
         refuse(f"requests: custom_id {wrong!r} must be 1 to 64 letters, digits, '_' or '-'")
     return [Line(name, f"{PREFIX}/v1/messages", json.dumps(params).encode()) for name, params in named.items()]
+
+
+def _refuse_over_queue(call: Call, lines: Sequence[Line]) -> None:
+    others = call.store.shelf("anthropic_batches").all()
+    if is_over_queue(BatchRun("", 0, lines), others, call.store.batch_pace.most_queued):
+        message = "This request would exceed your organization's limit of requests in the batch processing queue"
+        refuse(message, 429)
 
 
 def _result(run: BatchRun, outcome: BatchAnswer) -> dict[str, Any]:

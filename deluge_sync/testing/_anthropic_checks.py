@@ -13,7 +13,7 @@ from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
 from deluge_sync.sdk.anthropic import CountRequest, MessageRequest
-from deluge_sync.testing._anthropic_common import LATER, check_version, has_files, refuse
+from deluge_sync.testing._anthropic_common import LATER, MCP_BETA, check_version, has_files, refuse
 from deluge_sync.testing._anthropic_schema import schema_problem
 from deluge_sync.testing._openai_checks import checked_fields
 
@@ -36,7 +36,7 @@ _MOST_STRICT_TOOLS = 20
 _LEAST_BUDGET = 1_024
 _SAMPLING = ("temperature", "top_p", "top_k")
 # Blocks that the provider's own tools leave in a conversation, beside those that the request model knows.
-_SERVER_BLOCK = re.compile(r"\w+_tool_result|container_upload|server_tool_use|mcp_tool_use|compaction")
+_SERVER_BLOCK = re.compile(r"\w+_tool_result|container_upload|server_tool_use|mcp_tool_use|mcp_tool_listing|compaction")
 _RANGES: Sequence[tuple[str, float, float]] = (
     ("temperature", 0, 1),
     ("top_p", 0, 1),
@@ -66,6 +66,7 @@ def _checked(call: Call, model: type[BaseModel]) -> Request:
     for problem in chain.from_iterable(check(request) for check in _CHECKS):
         refuse(problem)
     _check_files(call, request)
+    _check_servers_beta(call, request)
     return request
 
 
@@ -197,13 +198,13 @@ def _ids_are_sound(request: Request) -> Iterator[str]:
 
 def _tools_are_sound(request: Request) -> Iterator[str]:
     tools = request.get("tools") or []
-    names = [str(tool.get("name")) for tool in tools]
+    names = [str(tool.get("name")) for tool in tools if not _is_toolset(tool)]
     if len(set(names)) < len(names):
         yield "tools: Tool names must be unique."
     if sum(bool(tool.get("strict")) for tool in tools) > _MOST_STRICT_TOOLS:
         yield f"tools: at most {_MOST_STRICT_TOOLS} tools may be strict"
     for index, tool in enumerate(tools):
-        if not _is_server_tool(tool):
+        if not _is_server_tool(tool) and not _is_toolset(tool):
             yield from _tool_problems(f"tools.{index}.custom", tool)
 
 
@@ -217,13 +218,34 @@ def _tool_problems(where: str, tool: Block) -> Iterator[str]:
         yield f"{where}.input_schema: {problem}"
 
 
+def _is_toolset(tool: Block) -> bool:
+    return tool.get("type") == "mcp_toolset"
+
+
+def _servers_have_toolsets(request: Request) -> Iterator[str]:
+    """Source: https://platform.claude.com/docs/en/agents-and-tools/mcp-connector, "Validation rules"."""
+    servers = request.get("mcp_servers") or []
+    names = [server["name"] for server in servers]
+    toolsets = [tool["mcp_server_name"] for tool in request.get("tools") or () if _is_toolset(tool)]
+    for index, server in enumerate(servers):
+        if not server["url"].startswith("https://"):
+            yield f"mcp_servers.{index}.url: URL must start with https://"
+        if names.count(server["name"]) > 1:
+            yield f"mcp_servers.{index}.name: MCP server names must be unique: {server['name']!r}"
+        if toolsets.count(server["name"]) != 1:
+            yield f"mcp_servers.{index}: server {server['name']!r} must be referenced by exactly one MCP toolset"
+    for name in toolsets:
+        if name not in names:
+            yield f"tools: MCP toolset references {name!r}, which is not among `mcp_servers`"
+
+
 def _choice_fits(request: Request) -> Iterator[str]:
     choice = request.get("tool_choice")
     if choice is None:
         return
     if not request.get("tools"):
         yield "tool_choice: may only be specified while providing `tools`"
-    if choice["type"] == "tool" and choice["name"] not in [tool["name"] for tool in request.get("tools") or ()]:
+    if choice["type"] == "tool" and choice["name"] not in [tool.get("name") for tool in request.get("tools") or ()]:
         yield f"tool_choice: tool {choice['name']!r} not found in provided tools"
     if choice["type"] in ("any", "tool") and _thinks(request):
         yield "Thinking may not be enabled when tool_choice forces tool use."
@@ -296,6 +318,12 @@ def _check_files(call: Call, request: Request) -> None:
                 refuse(f"File not found: {source['file_id']}", 404)
 
 
+def _check_servers_beta(call: Call, request: Request) -> None:
+    betas = [beta.strip() for beta in call.incoming.headers.get("anthropic-beta", "").split(",")]
+    if request.get("mcp_servers") and MCP_BETA not in betas:
+        refuse("mcp_servers: Extra inputs are not permitted")
+
+
 _CHECKS: Sequence[Callable[[Request], Iterator[str]]] = (
     _ranges,
     _sampling_is_one,
@@ -304,6 +332,7 @@ _CHECKS: Sequence[Callable[[Request], Iterator[str]]] = (
     _results_answer_calls,
     _ids_are_sound,
     _tools_are_sound,
+    _servers_have_toolsets,
     _choice_fits,
     _thinking_fits,
     _schema_is_sound,

@@ -20,6 +20,7 @@ __all__ = [
     "FILES_BETA",
     "JSON",
     "LATER",
+    "MCP_BETA",
     "MODELS",
     "PREFIX",
     "check_version",
@@ -36,6 +37,7 @@ PREFIX = "/anthropic"
 JSON = MappingProxyType({"content-type": "application/json"})
 MODELS = ("claude-opus-4-6", "claude-sonnet-4-5", "claude-haiku-4-5")
 FILES_BETA = "files-api-2025-04-14"
+MCP_BETA = "mcp-client-2025-11-20"
 _EARLIER, LATER = "2023-06-01", "2026-10-21"
 
 

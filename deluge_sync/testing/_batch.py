@@ -13,16 +13,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from deluge_sync.testing._format import Draft, Refused
-from deluge_sync.testing._reply import Answer
+from deluge_sync.testing._reply import Answer, ErrorSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from deluge_sync.testing._format import Call
-    from deluge_sync.testing._reply import ErrorSpec, Raw
+    from deluge_sync.testing._reply import Raw
     from deluge_sync.testing._wire import Incoming
 
-__all__ = ["BatchAnswer", "BatchRun", "BatchState", "Line"]
+__all__ = ["BatchAnswer", "BatchRun", "BatchState", "Line", "is_over_queue"]
 
 # What the requests of batch n are numbered from, n times over; no batch has more.
 _LINES_AT_MOST = 1_000_000
@@ -107,6 +107,17 @@ class BatchRun:
         random.Random(self.number).shuffle(found)
         return found
 
+    def results(self, call: Call) -> list[BatchAnswer]:
+        """What goes into the files of results: the outcomes, and those that the store's `BatchPace` repeats."""
+        outcomes = self.outcomes()
+        answered = [outcome for outcome in outcomes if outcome.succeeded]
+        return outcomes + [_second(outcome) for outcome in answered[: call.store.batch_pace.repeats]]
+
+    @property
+    def queued(self) -> int:
+        """How many requests count against what may be queued."""
+        return 0 if self.is_over else len(self.lines)
+
     def _answer_due(self, call: Call, operation: Operation, render_error: RenderError) -> None:
         pace, total = call.store.batch_pace, len(self.lines)
         share = pace.share(self.polls, time.monotonic() - self.started)
@@ -129,6 +140,9 @@ class BatchRun:
             variables=dict(line.variables),
             answer=Answer(),
         )
+        status = call.store.batch_pace.failing.get(place)
+        if status is not None:
+            return BatchAnswer(line, number, render_error(ErrorSpec(status), incoming))
         try:
             draft = operation(asked)
         except Refused as refused:
@@ -145,3 +159,15 @@ class BatchRun:
     def _enter(self, state: BatchState) -> None:
         self.state = state
         self.instants[state] = int(time.time())
+
+
+def is_over_queue(run: BatchRun, others: Iterable[BatchRun], most: int | None) -> bool:
+    """Whether the requests of `run` are more than may be queued beside those of the others."""
+    return most is not None and len(run.lines) + sum(other.queued for other in others if other is not run) > most
+
+
+def _second(outcome: BatchAnswer) -> BatchAnswer:
+    """The same result once more, with another text in it."""
+    assert outcome.raw is not None
+    assert isinstance(outcome.raw.body, bytes)
+    return replace(outcome, raw=replace(outcome.raw, body=outcome.raw.body.replace(b"You said", b"You say again")))

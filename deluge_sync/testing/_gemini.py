@@ -52,6 +52,7 @@ _VERSIONS = ("v1beta", "v1")
 _DEFAULT_MODELS = ("gemini-3-flash", "gemini-2.5-flash", "gemini-embedding-001")
 _METHODS = ("generateContent", "countTokens", "embedContent", "batchGenerateContent")
 _DIMENSIONS = 3072
+_MOST_EMBEDDINGS = 100
 _JSON = MappingProxyType({"content-type": "application/json; charset=UTF-8"})
 _TYPES = "type.googleapis.com/google.rpc."
 _QUOTAS: Mapping[Dimension, str] = MappingProxyType(
@@ -181,6 +182,9 @@ def _embed_content(call: Call) -> Draft:
 def _batch_embed_contents(call: Call) -> Draft:
     model = known_model(call, call.variables["model"])
     wanted = checked_fields(call.incoming.body, BatchEmbedContentsRequest, ignore_unknown=call.ignore_unknown)
+    if not 1 <= len(wanted["requests"]) <= _MOST_EMBEDDINGS:
+        problem = f"at most {_MOST_EMBEDDINGS} requests can be in one batch" if wanted["requests"] else "is empty"
+        raise Refused(bad(f"* BatchEmbedContentsRequest.requests: {problem}"))
     for index, request in enumerate(wanted["requests"]):
         if request.get("model") != f"models/{model}":
             raise Refused(bad(f"* BatchEmbedContentsRequest.requests[{index}].model: must be models/{model}"))

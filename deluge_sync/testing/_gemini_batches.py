@@ -1,7 +1,9 @@
 """Gemini's batches: started over requests in the body or in a file, looked up and cancelled as operations.
 
-How a batch gets on is in `_batch`. Results come in the order of the requests, where the requests came.
-Source: https://ai.google.dev/api/batch-api (read 2026-11).
+How a batch gets on is in `_batch`. Results come where the requests came. Google promises the order of the requests but
+does not always keep it (googleapis/python-genai, issue 1909): here results in a file come in another, those in the
+operation itself, which can have no key, in the requests'. An expired batch has no results.
+Source: https://ai.google.dev/api/batch-api and /gemini-api/docs/batch-api (read 2026-11).
 """
 
 from __future__ import annotations
@@ -12,11 +14,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from deluge_sync.sdk.gemini import CreateBatchRequest
-from deluge_sync.testing._batch import BatchRun, Line
+from deluge_sync.testing._batch import BatchRun, Line, is_over_queue
 from deluge_sync.testing._format import Refused, Route
 from deluge_sync.testing._gemini_checks import bad, checked_fields
 from deluge_sync.testing._gemini_content import document, generate_content, known_model
-from deluge_sync.testing._gemini_files import FILES, add_file, rfc_3339
+from deluge_sync.testing._gemini_files import FILES, add_file, page_of, rfc_3339
 from deluge_sync.testing._reply import ErrorSpec
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ _STATES = MappingProxyType(
         "expired": "EXPIRED",
     }
 )
+_MOST_LISTED = 100
 _CANCELLED, _DEADLINE_EXCEEDED = 1, 4  # Google's codes for errors of RPCs
 _RPC_CODES: Mapping[str, int] = MappingProxyType({"INVALID_ARGUMENT": 3, "NOT_FOUND": 5, "PERMISSION_DENIED": 7})
 
@@ -69,6 +72,7 @@ class _Office:
         model = known_model(call, call.variables["model"])
         wanted = checked_fields(call.incoming.body, CreateBatchRequest, ignore_unknown=call.ignore_unknown)["batch"]
         lines, metadata = _lines(call, model, wanted["inputConfig"])
+        _refuse_over_queue(call, lines)
         batch = call.store.shelf(_BATCHES).add(
             lambda number: _Batch(
                 BatchRun(f"batches/{number:012d}", number, lines), model, wanted["displayName"], metadata
@@ -78,13 +82,18 @@ class _Office:
 
     def look_up(self, call: Call) -> Draft:
         """Every look at a batch counts, and may bring it on."""
-        batch = _found(call)
-        with batch.run.lock:
-            if not batch.run.is_over:
-                batch.run.look(call, generate_content, self.render_error)
-                if batch.run.is_over:
-                    batch.output = _output(call, batch)
-            return document(_operation(batch))
+        return document(self._looked_at(_found(call), call, counts=True))
+
+    def list(self, call: Call) -> Draft:
+        """The newest first, which Google does not promise."""
+        batches, more = page_of(call, call.store.shelf(_BATCHES).all()[::-1], most=_MOST_LISTED)
+        told = [self._looked_at(batch, call, counts=False) for batch in batches]
+        return document({**({"operations": told} if told else {}), **more})
+
+    def delete(self, call: Call) -> Draft:
+        """An empty reply; the batch cannot be asked for any more."""
+        call.store.shelf(_BATCHES).remove(_found(call).id)
+        return document({})
 
     def cancel(self, call: Call) -> Draft:
         """An empty reply, also for a batch that is over."""
@@ -92,6 +101,14 @@ class _Office:
         with batch.run.lock:
             batch.run.cancel()
         return document({})
+
+    def _looked_at(self, batch: _Batch, call: Call, *, counts: bool) -> dict[str, Any]:
+        with batch.run.lock:
+            if not batch.run.is_over:
+                batch.run.look(call, generate_content, self.render_error, counts=counts)
+                if batch.run.is_over and batch.run.state != "expired":
+                    batch.output = _output(call, batch)
+            return _operation(batch)
 
 
 def batch_routes(root: str, version: str, render_error: RenderError) -> tuple[Route, ...]:
@@ -101,8 +118,18 @@ def batch_routes(root: str, version: str, render_error: RenderError) -> tuple[Ro
     return (
         Route("POST", f"{base}/models/{{model}}:batchGenerateContent", office.create, is_limited=False),
         Route("POST", f"{base}/batches/{{batch}}:cancel", office.cancel, is_limited=False),
+        Route("GET", f"{base}/batches", office.list),
         Route("GET", f"{base}/batches/{{batch}}", office.look_up),
+        Route("DELETE", f"{base}/batches/{{batch}}", office.delete),
     )
+
+
+def _refuse_over_queue(call: Call, lines: Sequence[Line]) -> None:
+    """Google says of all its quotas the same, and of this one no name."""
+    others = (batch.run for batch in call.store.shelf(_BATCHES).all())
+    if is_over_queue(BatchRun("", 0, lines), others, call.store.batch_pace.most_queued):
+        message = "You exceeded your current quota, please check your plan and billing details."
+        raise Refused(ErrorSpec(429, message))
 
 
 def _found(call: Call) -> Any:
@@ -144,26 +171,23 @@ def _line(model: str, key: str, request: Mapping[str, Any]) -> Line:
 
 
 def _output(call: Call, batch: _Batch) -> dict[str, Any]:
-    """What became of all requests, in their order: in a file of its own, or in the operation itself."""
-    outcomes = sorted(batch.run.outcomes(), key=lambda outcome: outcome.number)
-    results = [_result(batch, outcome) for outcome in outcomes]
+    """What became of all requests: in a file of its own, or in the operation itself."""
     if batch.metadata is not None:
+        in_order = sorted(batch.run.outcomes(), key=lambda outcome: outcome.number)
         told = [
-            {**result, **({"metadata": metadata} if metadata is not None else {})}
-            for result, metadata in zip(results, batch.metadata, strict=True)
+            {**_result(outcome), **({"metadata": metadata} if metadata is not None else {})}
+            for outcome, metadata in zip(in_order, batch.metadata, strict=True)
         ]
         return {"inlinedResponses": {"inlinedResponses": told}}
-    keyed = [{"key": outcome.line.custom_id, **result} for outcome, result in zip(outcomes, results, strict=True)]
+    keyed = [{"key": outcome.line.custom_id, **_result(outcome)} for outcome in batch.run.results(call)]
     content = b"".join(json.dumps(result).encode() + b"\n" for result in keyed)
     described = {"name": f"files/batch-{batch.run.number:012d}", "mimeType": "application/jsonl"}
     return {"responsesFile": add_file(call, content, described, source="GENERATED").id}
 
 
-def _result(batch: _Batch, outcome: BatchAnswer) -> dict[str, Any]:
+def _result(outcome: BatchAnswer) -> dict[str, Any]:
     if outcome.raw is None or not isinstance(outcome.raw.body, bytes):
-        is_expired = batch.run.state == "expired"
-        code, message = (_DEADLINE_EXCEEDED, "expired") if is_expired else (_CANCELLED, "cancelled")
-        return {"error": {"code": code, "message": f"The batch was {message} before this request."}}
+        return {"error": {"code": _CANCELLED, "message": "The batch was cancelled before this request."}}
     body = json.loads(outcome.raw.body)
     if outcome.succeeded:
         return {"response": body}

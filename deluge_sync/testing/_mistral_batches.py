@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from deluge_sync.sdk.mistral import BatchJobRequest, BatchLine
-from deluge_sync.testing._batch import BatchAnswer, BatchRun, Line
+from deluge_sync.testing._batch import BatchAnswer, BatchRun, Line, is_over_queue
 from deluge_sync.testing._format import Draft, Route
 from deluge_sync.testing._mistral_common import (
     PREFIX,
@@ -45,6 +45,9 @@ _STATUS = MappingProxyType(
         "cancelled": "CANCELLED",
         "expired": "TIMEOUT_EXCEEDED",
     }
+)
+_LIST_PARAMETERS = frozenset(
+    {"page", "page_size", "model", "agent_id", "created_after", "created_by_me", "status", "order_by"}
 )
 _MOST_REQUESTS, _MOST_INLINE = 1_000_000, 10_000
 
@@ -81,6 +84,7 @@ class _Office:
         given = [line for file_id in request.get("input_files") or () for line in _lines_in(call, file_id)]
         given += request.get("requests") or ()
         lines, problems = _read(given, request)
+        _refuse_over_queue(call, lines)
         job = call.store.shelf("mistral_jobs").add(
             lambda number: _Job(BatchRun(item_id(number), number, lines), request, problems)
         )
@@ -108,6 +112,12 @@ class _Office:
             if job.status == "FAILED" or not job.run.cancel():
                 refuse(f"Job is in status {job.status} and cannot be cancelled", status=409, type="invalid_job_status")
             return document(_job_document(job))
+
+    def delete(self, call: Call) -> Draft:
+        """The job cannot be asked for any more; its files stay."""
+        job: _Job = found(call, "jobs", call.variables["job_id"])
+        call.store.shelf("mistral_jobs").remove(job.id)
+        return document({"id": job.id, "object": "batch", "deleted": True})
 
     def _looked_at(self, job: _Job, call: Call, *, counts: bool) -> dict[str, Any]:
         with job.run.lock:
@@ -140,6 +150,7 @@ def batch_routes(operations: Mapping[str, Callable[[Call], Draft]], render_error
         Route("GET", f"{PREFIX}/v1/batch/jobs", office.list),
         Route("POST", f"{PREFIX}/v1/batch/jobs/{{job_id}}/cancel", office.cancel, is_limited=False),
         Route("GET", f"{PREFIX}/v1/batch/jobs/{{job_id}}", office.retrieve),
+        Route("DELETE", f"{PREFIX}/v1/batch/jobs/{{job_id}}", office.delete),
     )
 
 
@@ -150,6 +161,13 @@ def _refuse(request: Mapping[str, Any]) -> None:
         refuse_field("body.requests", "too_long", f"List should have at most {_MOST_INLINE} items")
     if not 1 <= (request.get("timeout_hours") or 24) <= 168:
         refuse_field("body.timeout_hours", "less_than_equal", "Input should be 1 to 168")
+
+
+def _refuse_over_queue(call: Call, lines: Sequence[Line]) -> None:
+    """Mistral's pages tell the limit on what may be pending, but not how it is told: this is the usual 429."""
+    others = (job.run for job in call.store.shelf("mistral_jobs").all())
+    if is_over_queue(BatchRun("", 0, lines), others, call.store.batch_pace.most_queued):
+        refuse("Requests pending in this workspace exceed the limit", status=429, type="rate_limited", code="1300")
 
 
 def _lines_in(call: Call, file_id: str) -> Iterator[Any]:
@@ -187,12 +205,17 @@ def _line(number: int, given: BatchLine, request: Mapping[str, Any]) -> Line:
 
 
 def _matches(told: Mapping[str, Any], asked: Mapping[str, list[str]]) -> bool:
-    return all(told[name] in asked[name] for name in ("model", "status") if name in asked)
+    """Whether a job is what was asked for. What is no parameter of the list is a key of the jobs' metadata."""
+    metadata = told["metadata"] or {}
+    wanted = {name: values for name, values in asked.items() if name not in _LIST_PARAMETERS}
+    return all(told[name] in asked[name] for name in ("model", "status") if name in asked) and all(
+        metadata.get(name) in values for name, values in wanted.items()
+    )
 
 
 def _write_files(job: _Job, call: Call) -> None:
     """The output file with what succeeded, the error file with what failed; an empty one is not written."""
-    outcomes = [outcome for outcome in job.run.outcomes() if outcome.raw is not None]
+    outcomes = [outcome for outcome in job.run.results(call) if outcome.raw is not None]
     for name, sample_type, wanted in (("output", "batch_result", True), ("error", "batch_error", False)):
         results = [_result(job, outcome) for outcome in outcomes if outcome.succeeded == wanted]
         if results:

@@ -23,6 +23,7 @@ __all__ = ["create_embeddings"]
 _FIXED = MappingProxyType({"mistral-embed": 1024})
 _USUAL_DIMENSIONS, _MOST_DIMENSIONS = 1536, 3072
 _MAX_TOKENS = 8192
+_MAX_TEXTS, _MAX_TOKENS_TOGETHER = 512, 16_384
 
 
 def create_embeddings(call: Call) -> Draft:
@@ -51,6 +52,12 @@ def create_embeddings(call: Call) -> Draft:
 def _refuse(texts: Sequence[str]) -> None:
     if not texts:
         refuse_field("body.input", "too_short", "List should have at least 1 item")
+    if len(texts) > _MAX_TEXTS:
+        problem = "Too many inputs in request, split into more batches."
+        refuse(problem, type="invalid_request_prompt", code="3210")
+    if (together := sum(map(count_tokens, texts))) > _MAX_TOKENS_TOGETHER:
+        problem = f"Too many tokens in batch. Max is {_MAX_TOKENS_TOGETHER} got {together}"
+        refuse(problem, type="invalid_request_error")
     for text in texts:
         if (tokens := count_tokens(text)) > _MAX_TOKENS:
             problem = f"Input is too long: it has {tokens} tokens, more than the model's maximum of {_MAX_TOKENS}."

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from deluge_sync.sdk.openai import BatchRequest
-from deluge_sync.testing._batch import BatchAnswer, BatchRun
+from deluge_sync.testing._batch import BatchAnswer, BatchRun, is_over_queue
 from deluge_sync.testing._format import Draft, Refused, Route
 from deluge_sync.testing._openai_checks import checked_fields
 from deluge_sync.testing._openai_files import add_file, document, found, page
@@ -91,6 +91,8 @@ class _Office:
 
     def _looked_at(self, batch: _Batch, call: Call, *, counts: bool) -> dict[str, Any]:
         with batch.run.lock:
+            if batch.run.state == "waiting" and not batch.problems:
+                batch.problems = _queue_problems(batch, call)
             if batch.problems:
                 batch.failed_at = batch.failed_at or batch.run.instants["created"]
             elif not batch.run.is_over:
@@ -123,9 +125,24 @@ def batch_routes(operations: Mapping[str, Callable[[Call], Draft]], render_error
     )
 
 
+def _queue_problems(batch: _Batch, call: Call) -> list[Mapping[str, Any]]:
+    """That too much is enqueued already, by those batches that have begun."""
+    begun = [other for other in call.store.shelf("batches").all() if other.run.state != "waiting"]
+    most = call.store.batch_pace.most_queued
+    if most is None or not is_over_queue(batch.run, [other.run for other in begun], most):
+        return []
+    lines = batch.run.lines
+    tokens = sum(len(line.body) for line in lines) * most // (4 * len(lines))
+    message = (
+        f"Enqueued token limit reached for {batch.request['endpoint']}. Limit: {tokens:,} enqueued tokens. "
+        "Please try again once some in_progress batches have been completed."
+    )
+    return [{"code": "token_limit_exceeded", "message": message, "line": None, "param": None}]
+
+
 def _write_files(batch: _Batch, call: Call) -> None:
     """The output file with what succeeded, the error file with the rest; an empty one is not written."""
-    outcomes = batch.run.outcomes()
+    outcomes = batch.run.results(call)
     expiry = batch.request.get("output_expires_after") or {}
     for name, wanted in (("output", True), ("error", False)):
         results = [_result(batch, outcome) for outcome in outcomes if outcome.succeeded == wanted]

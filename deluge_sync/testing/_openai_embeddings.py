@@ -32,6 +32,7 @@ _DIMENSIONS = MappingProxyType({"text-embedding-3-large": 3072})
 _USUAL_DIMENSIONS = 1536
 _MAX_INPUTS = 2048
 _MAX_TOKENS = 8192
+_MAX_TOKENS_TOGETHER = 300_000
 
 
 def create_embeddings(call: Call) -> Draft:
@@ -83,6 +84,9 @@ def _refuse(inputs: Sequence[str | Sequence[int]], request: Mapping[str, Any]) -
     elif (most := max(map(_tokens, inputs))) > _MAX_TOKENS:
         message = f"an input may have {_MAX_TOKENS} tokens at most, yours has {most}"
         problem = ErrorSpec(400, message, code="context_length_exceeded", param="input")
+    elif (together := sum(map(_tokens, inputs))) > _MAX_TOKENS_TOGETHER:
+        message = f"Requested {together} tokens, max {_MAX_TOKENS_TOGETHER} tokens per request"
+        problem = ErrorSpec(400, message, code="max_tokens_per_request", param="input")
     elif (dimensions := request.get("dimensions")) is not None and dimensions < 1:
         problem = ErrorSpec(400, f"'dimensions' must be 1 or more, not {dimensions}", param="dimensions")
     if problem is not None:

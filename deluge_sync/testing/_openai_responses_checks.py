@@ -12,6 +12,7 @@ from dataclasses import replace
 from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from deluge_sync.sdk import openai
 from deluge_sync.testing._format import Refused
@@ -184,6 +185,8 @@ def _tools_are_sound(request: Request) -> Iterator[ErrorSpec]:
         where = f"tools[{index}]"
         if tool.get("type") == "function":
             yield from _function_problems(tool, where)
+        elif tool.get("type") == "mcp":
+            yield from _server_problems(tool, where)
         elif tool.get("type") not in _BUILT_IN_TOOLS:
             yield _bad(f"'{where}.type' is {tool.get('type')!r}, which is no type of a tool", f"{where}.type")
 
@@ -198,6 +201,25 @@ def _function_problems(tool: Mapping[str, Any], where: str) -> Iterator[ErrorSpe
     if problem:
         message = f"invalid schema for function '{name}': {problem}"
         yield _bad(message, f"{where}.parameters", "invalid_function_parameters")
+
+
+def _server_problems(tool: Mapping[str, Any], where: str) -> Iterator[ErrorSpec]:
+    """An MCP server, which this format connects to itself."""
+    _check_fields(dict(tool), openai.ResponseMcpTool, where, ignore_unknown=False)
+    if not _NAME.fullmatch(tool["server_label"]):
+        yield _bad(f"Invalid '{where}.server_label': letters, digits, '_' and '-'.", f"{where}.server_label")
+    places = [name for name in ("server_url", "connector_id", "tunnel_id") if tool.get(name)]
+    if len(places) != 1:
+        message = f"One of 'server_url', 'connector_id' or 'tunnel_id' must be provided in '{where}'."
+        yield _bad(message, f"{where}.server_url", "missing_required_parameter")
+    if "server_url" in places and urlsplit(tool["server_url"]).scheme not in ("http", "https"):
+        yield _bad(f"Invalid '{where}.server_url': expected a valid URL.", f"{where}.server_url")
+
+
+def _servers_are_told_apart(request: Request) -> Iterator[ErrorSpec]:
+    labels = [tool["server_label"] for tool in request.get("tools") or () if tool.get("type") == "mcp"]
+    if len(set(labels)) < len(labels):
+        yield _bad("Duplicate server_label found in 'tools'.", "tools")
 
 
 def _tool_choice_fits(request: Request) -> Iterator[ErrorSpec]:
@@ -233,6 +255,7 @@ _CHECKS: Sequence[Callable[[Request], Iterator[ErrorSpec]]] = (
     _ranges,
     _something_to_say,
     _tools_are_sound,
+    _servers_are_told_apart,
     _tool_choice_fits,
     _text_format_is_sound,
     _options_belong_together,

@@ -176,7 +176,7 @@ def response_document(
         "temperature": 1.0 if request.get("temperature") is None else request["temperature"],
         "text": {"format": {"type": "text"}, **(request.get("text") or {})},
         "tool_choice": request.get("tool_choice") or "auto",
-        "tools": request.get("tools") or [],
+        "tools": [_repeated_tool(tool) for tool in request.get("tools") or ()],
         "top_p": 1.0 if request.get("top_p") is None else request["top_p"],
         "truncation": request.get("truncation") or "disabled",
         "usage": usage,
@@ -195,3 +195,8 @@ _REPEATED = (
     "top_logprobs",
     "user",
 )
+
+
+def _repeated_tool(tool: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What opens an MCP server is not given back."""
+    return {name: value for name, value in tool.items() if (tool.get("type"), name) != ("mcp", "authorization")}

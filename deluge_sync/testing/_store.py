@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 __all__ = ["BatchPace", "Shelf", "Store", "StoredFile"]
 
@@ -32,11 +32,18 @@ class BatchPace:
     """How fast batches get on: over so many looks at them, and so many seconds. The slower of the two counts.
 
     `expires_after`: their time is up when so many of their requests are answered. None: never.
+    `failing`: requests by their place in the batch, from 0, that get an error of this status instead of an answer.
+    `repeats`: so many of the results come a second time, after all others, and say something else.
+    `most_queued`: so many requests may be in batches that are not over; a batch with more than the rest is refused, in
+    its provider's way. None: any number.
     """
 
     polls: int = 2
     seconds: float = 0.0
     expires_after: int | None = None
+    failing: Mapping[int, int] = field(default_factory=dict)
+    repeats: int = 0
+    most_queued: int | None = None
 
     def share(self, polls: int, seconds: float) -> float:
         """How much of a batch is done, 0 to 1, after `polls` looks and `seconds`."""

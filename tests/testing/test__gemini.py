@@ -15,7 +15,7 @@ from google import genai
 from google.genai import errors, types
 from pydantic import BaseModel
 
-from deluge_sync.testing import Answer, FakeProvider, Reply, ScriptedCall
+from deluge_sync.testing import Answer, BatchPace, FakeProvider, Reply, ScriptedCall
 
 MODEL = "gemini-3-flash"
 WEATHER = types.FunctionDeclaration(
@@ -232,6 +232,14 @@ def test_embeddings(provider: FakeProvider, connect: Connect) -> None:
     assert sum(value * value for value in vectors[0]) == pytest.approx(1)
 
 
+def test_a_batch_of_embeddings_has_a_hundred_texts_at_most(provider: FakeProvider, connect: Connect) -> None:
+    embed = connect(provider).models.embed_content
+
+    assert len(embed(model="gemini-embedding-001", contents=list[Any]("a" * 100)).embeddings or []) == 100
+    with pytest.raises(errors.ClientError, match="at most 100 requests can be in one batch"):
+        embed(model="gemini-embedding-001", contents=list[Any]("a" * 101))
+
+
 def test_one_embedding(provider: FakeProvider, send: Send) -> None:
     body = {"content": {"parts": [{"text": "a"}]}, "taskType": "CLUSTERING"}
     status, reply = send(provider, "POST", "/gemini/v1beta/models/gemini-embedding-001:embedContent", body)
@@ -322,12 +330,44 @@ def test_a_batch_in_a_file(provider: FakeProvider, connect: Connect) -> None:
     assert job.dest is not None
     data = client.files.download(file=str(job.dest.file_name))
     assert data is not None
-    first, second = map(json.loads, data.splitlines())
-    assert (first["key"], first["response"]["candidates"][0]["content"]["parts"]) == (
-        "a",
-        [{"text": "You said: hello"}],
-    )
-    assert (second["key"], second["error"]["code"]) == ("b", 3)
+    results = {result["key"]: result for result in map(json.loads, data.splitlines())}
+    assert results["a"]["response"]["candidates"][0]["content"]["parts"] == [{"text": "You said: hello"}]
+    assert results["b"]["error"]["code"] == 3
+    assert results.keys() == {"a", "b"}
+
+
+def test_results_in_a_file_come_in_another_order_than_the_requests(provider: FakeProvider, connect: Connect) -> None:
+    client = connect(provider)
+    lines = [{"key": f"{n}", "request": {"contents": [{"parts": [{"text": "q"}]}]}} for n in range(20)]
+    content = io.BytesIO("\n".join(map(json.dumps, lines)).encode())
+    file = client.files.upload(file=content, config={"mime_type": "application/jsonl"})
+    job = client.batches.create(model=MODEL, src=str(file.name), config={"display_name": "twenty"})
+    job = [client.batches.get(name=str(job.name)) for _ in range(2)][-1]
+    data = client.files.download(file=str(job.dest and job.dest.file_name)) or b""
+    keys = [json.loads(line)["key"] for line in data.splitlines()]
+    assert sorted(keys, key=int) == [f"{n}" for n in range(20)]
+    assert keys != sorted(keys, key=int)
+
+
+def test_batches_are_listed_page_by_page_and_deleted(provider: FakeProvider, connect: Connect) -> None:
+    client = connect(provider)
+    requests = [types.InlinedRequest(contents="q")]
+    jobs = [client.batches.create(model=MODEL, src=requests, config={"display_name": f"job {n}"}) for n in range(3)]
+    listed = list(client.batches.list(config={"page_size": 2}))
+    assert [(job.name, job.display_name) for job in listed] == [(job.name, job.display_name) for job in jobs[::-1]]
+    client.batches.delete(name=str(jobs[1].name))
+    assert [job.name for job in client.batches.list()] == [jobs[2].name, jobs[0].name]
+    with pytest.raises(errors.ClientError) as missing:
+        client.batches.get(name=str(jobs[1].name))
+    assert missing.value.code == 404
+
+
+def test_an_expired_batch_has_no_results(fake_provider_factory: Callable[..., FakeProvider], connect: Connect) -> None:
+    client = connect(fake_provider_factory(batches=BatchPace(polls=1, expires_after=1)))
+    requests = [types.InlinedRequest(contents=f"q{n}") for n in range(3)]
+    job = client.batches.create(model=MODEL, src=requests, config={"display_name": "late"})
+    late = client.batches.get(name=str(job.name))
+    assert (late.state, late.dest) == ("JOB_STATE_EXPIRED", None)
 
 
 def test_a_batch_is_cancelled(provider: FakeProvider, connect: Connect, send: Send) -> None:

@@ -371,6 +371,8 @@ def test_embeddings_come_in_every_size_and_type(client: Mistral, send: Send) -> 
     [
         ({"input": []}, 422),
         ({"input": "a" * 40_000}, 400),
+        ({"input": ["a"] * 513}, 400),
+        ({"input": ["a" * 4 * 6_000] * 3}, 400),  # 18,000 tokens together
         ({"input": "a", "output_dimension": 8}, 400),
         ({"input": "a", "output_dimension": 0}, 422),
         ({"input": "a", "dimensions": 8}, 422),
@@ -500,6 +502,19 @@ def test_jobs_are_listed_cancelled_and_may_run_out_of_time(
     assert [job.model for job in client.batch.jobs.list(status=["CANCELLED"]).data or []] == ["m1"]
     assert [job.model for job in client.batch.jobs.list(model="m2").data or []] == ["m2"]
     assert client.batch.jobs.list(page=1, page_size=1).total == 2
+
+
+def test_a_job_is_found_by_its_metadata_until_it_is_deleted(client: Mistral) -> None:
+    requests: Any = [{"body": {"messages": user("a")}}]
+    one, two = [
+        client.batch.jobs.create(endpoint="/v1/chat/completions", requests=requests, model=M, metadata={"run": name})
+        for name in ("one", "two")
+    ]
+    assert [job.id for job in client.batch.jobs.list(metadata={"run": "two"}).data or []] == [two.id]
+    assert client.batch.jobs.delete(job_id=one.id).deleted is True
+    assert [job.id for job in client.batch.jobs.list().data or []] == [two.id]
+    with pytest.raises(errors.SDKError, match="not found"):
+        client.batch.jobs.get(job_id=one.id)
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,7 @@ def test_texts_and_tokens_are_counted(
         ({"input": []}, "1 to 2048 texts, not 0"),
         ({"input": ["a"] * 2049}, "1 to 2048 texts, not 2049"),
         ({"input": "a" * 8192 * 4 + "b"}, "8192 tokens at most, yours has 8193"),
+        ({"input": ["a" * 4 * 6_000] * 51}, "Requested 306000 tokens, max 300000 tokens per request"),
         ({"input": "a", "dimensions": 0}, "'dimensions' must be 1 or more"),
         ({"input": 7}, "'input'"),
         ({"input": "a", "extra_body": {"colour": "red"}}, "'colour'"),
