@@ -1,4 +1,8 @@
-"""Shared by all tests: a certificate for loopback, made anew for each run. No private key is in the repository."""
+"""Shared by all tests: which of them are run, and a certificate for loopback, made anew for each run.
+
+A test that takes minutes has a reduced size beside it, and its whole size is marked `soak`: that runs when it is asked
+for, with `pytest -m soak`. No private key is in the repository.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,17 @@ from pathlib import Path
 
 import pytest
 import trustme
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "soak: the whole size of a test; takes minutes, so it runs when asked for")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.option.markexpr:
+        long = [item for item in items if item.get_closest_marker("soak")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in set(long)]
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,8 @@
-"""`DiskCache`: answers in a directory that is kept below a size, on the package diskcache."""
+"""`DiskCache`: answers in a directory that is kept below a size, on the package diskcache.
+
+That package is loaded with this module, and not at the first answer: threads at work would load it while another forks,
+and what it loads prepares itself for forks, which must not begin half-way through one.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,13 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from deluge_sync.cache.fork_gate import ForkGate
+from deluge_sync.cache import json_disk
+from deluge_sync.cache.connections import Connections
 from deluge_sync.cache.private_files import absolute, make_private_file
 from deluge_sync.cache.shelf import Shelf
 from deluge_sync.errors import ConfigError
@@ -18,15 +24,14 @@ from deluge_sync.errors import ConfigError
 __all__ = ["DiskCache"]
 
 _BUSY_S = 5.0
-_MOST_AT_ONCE = 8
 
 
 class DiskCache(Shelf):
     """Answers in the directory `path`, for any number of threads and processes on one machine.
 
     The directory is made with mode 0700 when it is first used. When it holds more than `size_limit` bytes, the answers
-    that were stored first are forgotten. Everything in it is JSON: a row that says that it is pickled is refused. Each
-    thread that uses it holds two or three open files; `SqliteCache` needs fewer, and is several times as fast.
+    that were stored first are forgotten. Everything in it is JSON: a row that says that it is pickled is refused.
+    `SqliteCache` is several times as fast.
 
     Args:
         path, cache_key, expire: see `Shelf`.
@@ -48,59 +53,63 @@ class DiskCache(Shelf):
         super().__init__(cache_key, expire=expire, clock=clock)
         self.path: Path = absolute(path)
         self.size_limit = _checked_size(size_limit)
-        self._store: Any = None
+        self._store: json_disk.TextCache | None = None
         self._opening = threading.Lock()
-        self._gate = ForkGate(_MOST_AT_ONCE)
+        self._writing = threading.Lock()  # one waits for the file's lock, in which nobody keeps a queue
+        self._connections = Connections(self._connect)
 
-    # diskcache raises these two beside what SQLite and the file system do; KeyError for a setting it does not know.
-    _troubles = (OSError, sqlite3.Error, KeyError, TypeError, ValueError)
+    # diskcache raises some beside what SQLite and the file system do; KeyError for a setting it does not know.
+    _troubles = (json_disk.Timeout, OSError, sqlite3.Error, KeyError, TypeError, ValueError)
 
     def _start_afresh(self) -> None:
         super()._start_afresh()
         self._opening = threading.Lock()
+        self._writing = threading.Lock()
         self._store = None
 
     def clear(self) -> None:
-        with self._gate:
-            store = self._open()
+        with self._at_work() as store:
             for place in self._places(store):
                 store.delete(place, retry=True)
 
     def close(self) -> None:
-        """Let go of the files of this thread; those of others are closed when they end."""
-        with self._opening:
-            if self._store is not None:
-                self._store.close()
+        self._connections.close()
 
     def _read(self, place: str) -> object:
-        with self._gate:
+        with self._at_work() as store:
             self._rest_if_locked()
-            return self._open().get(place)
+            return store.get(place)
 
     def _write(self, place: str, text: str) -> None:
-        with self._gate:
+        with self._writing, self._at_work() as store:
             self._rest_if_locked()
-            self._open().set(place, text, expire=self.expire)
+            store.set(place, text, expire=self.expire)
 
     def _measure(self) -> tuple[int | None, int | None]:
-        with self._gate:
-            store = self._open()
+        with self._at_work() as store:
             return len(self._places(store)), store.volume()
 
-    def _places(self, store: Any) -> list[str]:
+    def _places(self, store: json_disk.TextCache) -> list[str]:
         return [place for place in store.iterkeys() if place.startswith(f"{self.cache_key}:")]
 
-    def _open(self) -> Any:
-        with self._opening:  # opening writes: two threads would only wait for each other
+    @contextmanager
+    def _at_work(self) -> Iterator[json_disk.TextCache]:
+        with self._connections.one() as connection, self._made().on(connection) as store:
+            yield store
+
+    def _connect(self) -> sqlite3.Connection:
+        self._rest_if_locked()
+        return self._made().connect()
+
+    def _made(self) -> json_disk.TextCache:
+        with self._opening:  # making it writes: two threads would only wait for each other
             if self._store is None:
                 self._store = self._make_store()
             return self._store
 
-    def _make_store(self) -> Any:
-        from deluge_sync.cache import json_disk  # diskcache is loaded when such a cache is used
-
+    def _make_store(self) -> json_disk.TextCache:
         make_private_file(self.path / json_disk.DBNAME)
-        return json_disk.Cache(
+        store = json_disk.TextCache(
             str(self.path),
             timeout=_BUSY_S,
             disk=json_disk.JsonDisk,
@@ -109,9 +118,11 @@ class DiskCache(Shelf):
             cull_limit=2,  # rows that go when one comes and there is no room; its usual ten may be all there are
             statistics=0,
         )
+        store.close()  # the connection it was made with
+        return store
 
     def _is_locked(self, error: Exception) -> bool:
-        return type(error).__name__ == "Timeout" or "locked" in str(error)
+        return isinstance(error, json_disk.Timeout) or "locked" in str(error)
 
     def __repr__(self) -> str:
         return f"DiskCache({str(self.path)!r}, {self.cache_key!r})"

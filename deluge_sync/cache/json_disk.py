@@ -2,23 +2,89 @@
 what was put there by anybody who can write to the directory (CVE-2025-69872; its own JSONDisk does so too).
 
 A row that says so, or that names a file outside the directory, is refused before anything is read.
+
+diskcache also gives each thread a connection of its own, which outlives the thread until a garbage collector finds it,
+and takes it along into forked children. Here a thread uses the one that it was lent, for one call (see `connections`).
 """
 
 from __future__ import annotations
 
 import os
 import re
-from typing import Any, Final
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic, sleep
+from typing import Any, Final, Self
 
-from diskcache import Cache, Disk  # type: ignore[import-untyped]  # it has no types
+from diskcache import Cache, Disk, Timeout  # type: ignore[import-untyped]  # it has no types
 from diskcache.core import DBNAME, MODE_RAW, MODE_TEXT, UNKNOWN  # type: ignore[import-untyped]
 
 from deluge_sync.errors import ConfigError
 
-__all__ = ["DBNAME", "Cache", "JsonDisk"]
+__all__ = ["DBNAME", "JsonDisk", "TextCache", "Timeout"]
+
+# Those of diskcache's settings that belong to a connection and not to the file.
+_PRAGMAS: Final = ("cache_size = 8192", "mmap_size = 67108864", "synchronous = NORMAL")
 
 # What `Disk.filename` makes.
 _FILENAME: Final = re.compile(r"[0-9a-f]{2}[/\\][0-9a-f]{2}[/\\][0-9a-f]{28}\.val")
+
+
+class TextCache(Cache):  # type: ignore[misc]  # diskcache has no types
+    """diskcache's cache on connections that any thread may be lent. Everything is to be done inside of `on`.
+
+    timeout: seconds to wait for whoever has locked the file.
+    """
+
+    def __init__(self, directory: str, *, timeout: float, **settings: Any) -> None:
+        self._patience_s = timeout
+        super().__init__(directory, timeout=timeout, **settings)
+
+    def connect(self) -> sqlite3.Connection:
+        """A new connection for `on`. Raises what SQLite raises."""
+        connection = self._bare_connection()
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    @contextmanager
+    def on(self, connection: sqlite3.Connection) -> Iterator[Self]:
+        """What this thread does with the cache meanwhile, it does on this connection."""
+        self._local.con = connection
+        try:
+            yield self
+        finally:
+            self._local.con = None
+
+    @property
+    def _con(self) -> sqlite3.Connection:
+        # Where diskcache asks for its connection. It has been lent none while the cache is made; it waits for locks
+        # itself then, again and again, and sets on the connection what it wants.
+        if getattr(self._local, "con", None) is None:
+            self._local.con = self._bare_connection()
+        connection: sqlite3.Connection = self._local.con
+        return connection
+
+    @property
+    def _sql_retry(self) -> Callable[..., sqlite3.Cursor]:
+        # How diskcache executes what SQLite itself waits for no lock with. Its own goes on for a minute.
+        execute, give_up_at = self._con.execute, monotonic() + self._patience_s
+
+        def execute_patiently(*statement: Any) -> sqlite3.Cursor:
+            while True:
+                try:
+                    return execute(*statement)
+                except sqlite3.OperationalError as error:
+                    if "locked" not in str(error) or monotonic() >= give_up_at:
+                        raise
+                sleep(0.01)
+
+        return execute_patiently
+
+    def _bare_connection(self) -> sqlite3.Connection:
+        path = os.path.join(self.directory, DBNAME)  # noqa: PTH118  (as diskcache does)
+        return sqlite3.connect(path, timeout=self.timeout, isolation_level=None, check_same_thread=False)
 
 
 class JsonDisk(Disk):  # type: ignore[misc]  # diskcache has no types

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
+from contextlib import suppress
 from pathlib import Path
+
+from deluge_sync._fork import start_afresh_in_child
 
 __all__ = ["absolute", "make_private_directory", "make_private_file"]
 
@@ -25,10 +29,31 @@ def make_private_directory(path: Path) -> None:
 
 
 def make_private_file(path: Path) -> None:
-    """Make the file, empty, with mode 0600, and its directory. One that is there stays as it is.
+    """Make the file, empty, with mode 0600, and its directory. One that is there stays as it is, and is not opened.
+
+    Whoever closes a file gives up all locks that its process has on it. Another part of the process may have it open
+    as an SQLite database by then; without its locks, other processes would throw away what it writes.
+    Source: https://www.sqlite.org/howtocorrupt.html, 2.2 (read 2026-11).
 
     Raises:
         OSError: it cannot be made.
     """
     make_private_directory(path.parent)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR | getattr(os, "O_CLOEXEC", 0), 0o600))
+    with _turn.lock:  # nobody finds the file, and locks it, between its making and its closing
+        if not path.exists():
+            with suppress(FileExistsError):  # another process made it just now
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_CLOEXEC", 0), 0o600))
+
+
+class _Turn:
+    """The lock of whoever makes a file; a new one in a forked child."""
+
+    def __init__(self) -> None:
+        self._start_afresh()
+        start_afresh_in_child(self)
+
+    def _start_afresh(self) -> None:
+        self.lock = threading.Lock()
+
+
+_turn = _Turn()

@@ -33,9 +33,13 @@ class Cache(Protocol):
 class CacheStats:
     """What a built-in cache did and holds.
 
-    hits, misses, stored, errors: of this object in this process; a look-up that failed counts as error and miss.
-    entries: answers under its `cache_key`, those that are too old included; None where the store cannot tell.
-    size_bytes: the whole store on disk, other `cache_key`s included; None where the store cannot tell.
+    Attributes:
+        hits: look-ups that found an answer, by this object in this process; so are the next three.
+        misses: look-ups that found none, those that failed included.
+        stored: answers that were kept.
+        errors: look-ups and writes that failed.
+        entries: answers under its `cache_key`, those that are too old included; None where the store cannot tell.
+        size_bytes: the whole store on disk, other `cache_key`s included; None where the store cannot tell.
     """
 
     hits: int

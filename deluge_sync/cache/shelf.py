@@ -32,8 +32,11 @@ log = logging.getLogger(__name__)
 _REST_S = 10.0
 
 
-class _RestingError(Exception):
+class _RestingError(OSError):
     """The store is left alone for now."""
+
+    def __init__(self) -> None:
+        super().__init__(f"the store was locked for too long, so it is left alone for {_REST_S:.0f} s")
 
 
 class Shelf(ABC):

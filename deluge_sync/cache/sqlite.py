@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -53,6 +54,11 @@ class SqliteCache(Shelf):
         super().__init__(cache_key, expire=expire, clock=clock)
         self.path: Path = absolute(path)
         self._connections = Connections(self._connect)
+        self._writing = threading.Lock()  # one waits for the file's lock, in which nobody keeps a queue
+
+    def _start_afresh(self) -> None:
+        super()._start_afresh()
+        self._writing = threading.Lock()
 
     def clear(self) -> None:
         with self._connections.one() as connection:
@@ -69,7 +75,7 @@ class SqliteCache(Shelf):
 
     def _write(self, place: str, text: str) -> None:
         row = (place, self.cache_key, self._clock(), text)
-        with self._connections.one() as connection:
+        with self._writing, self._connections.one() as connection:
             self._rest_if_locked()
             _change(connection, "INSERT OR REPLACE INTO deluge_answers VALUES (?, ?, ?, ?)", *row)
 

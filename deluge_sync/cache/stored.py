@@ -24,6 +24,7 @@ __all__ = ["dump_answer", "load_answer"]
 _FORMAT = 1
 # What is at its default is left out, which makes a row half as long and its reading twice as fast.
 _LEFT_OUT = {field.name: field.default for field in fields(APIResponse) if field.default is not MISSING}
+_LEFT_OUT["rounds"] = []  # as `to_dict` writes none
 _NEVER = object()
 _APART = {"prompt": None, "sampling_params": None}
 

@@ -16,17 +16,6 @@ Ask = Callable[[str], Conversation]
 Answer = Callable[..., APIResponse]
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "soak: the whole size of a test; takes minutes, so it runs when asked for")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.option.markexpr:
-        long = [item for item in items if item.get_closest_marker("soak")]
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in set(long)]
-
-
 @pytest.fixture
 def ask() -> Ask:
     """A prompt as the engine gives it to a cache."""

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from deluge_sync import APIResponse, Conversation
-from deluge_sync.cache import DiskCache
+from deluge_sync.cache import DiskCache, disk
 from deluge_sync.errors import ConfigError
 
 Ask = Callable[[str], Conversation]
@@ -108,10 +108,9 @@ def test_bytes_are_refused(cache: DiskCache, ask: Ask, answer: Answer) -> None:
 
 
 def test_only_texts_go_in(cache: DiskCache) -> None:
-    store = cache._open()
-    with pytest.raises(ConfigError, match="text"):
+    with pytest.raises(ConfigError, match="text"), cache._at_work() as store:
         store.set("x", {"not": "a text"})
-    with pytest.raises(ConfigError, match="text"):
+    with pytest.raises(ConfigError, match="text"), cache._at_work() as store:
         store.set(("not", "a text"), "x")
 
 
@@ -136,25 +135,36 @@ def test_the_first_answers_make_room_for_the_last(tmp_path: Path, ask: Ask, answ
     assert sum(found) < 20
 
 
-def test_threads_write_and_read_without_error(cache: DiskCache, ask: Ask, answer: Answer) -> None:
-    wrong: list[str] = []
-
-    def work(number: int) -> None:
-        for turn in range(10):
-            name = f"{number} {turn}"
-            cache.put(ask(name), answer(name))
-            found = cache.get(ask(name))
-            if found is None or found.completion != name:
-                wrong.append(name)
-        cache.close()
-
-    threads = [threading.Thread(target=work, args=[number]) for number in range(16)]
+def test_files_are_let_go_when_it_is_closed_whichever_threads_had_used_them(
+    cache: DiskCache, ask: Ask, answer: Answer
+) -> None:
+    """SQLite deletes the log beside its file when the last connection is closed."""
+    threads = [threading.Thread(target=cache.put, args=[ask(str(number)), answer()]) for number in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    stats = cache.stats()
-    assert (wrong, stats.errors, stats.entries) == ([], 0, 160)
+    assert (cache.path / "cache.db-wal").exists()
+    cache.close()
+    assert not (cache.path / "cache.db-wal").exists()
+    assert cache.stats().entries == 16
+
+
+def test_a_lock_that_lasts_costs_one_warning(
+    tmp_path: Path, ask: Ask, answer: Answer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk, "_BUSY_S", 0.2)
+    with closing(DiskCache(tmp_path / "locked")) as cache:
+        cache.put(ask("x"), answer())
+        with closing(sqlite3.connect(cache.path / "cache.db", isolation_level=None)) as blocker:
+            blocker.execute("BEGIN IMMEDIATE")
+            for number in range(20):
+                cache.put(ask(str(number)), answer())
+        assert len(caplog.records) == 1
+        assert "Timeout" in caplog.text
+        monkeypatch.setattr(cache, "_rests_until", 0.0)
+        cache.put(ask("1"), answer())
+        assert cache.get(ask("1")) is not None
 
 
 @pytest.mark.parametrize("size_limit", [0, -1, 1.5, True])

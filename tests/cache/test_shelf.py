@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from importlib.util import find_spec
@@ -124,3 +125,23 @@ def test_an_answer_that_is_no_json_is_not_stored(
 def test_what_cannot_work_is_refused_by_name(make: Make, options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(options))):
         make(**options)
+
+
+def test_threads_write_and_read_without_error(make: Make, ask: Ask, answer: Answer) -> None:
+    cache, wrong = make(), list[str]()
+
+    def work(number: int) -> None:
+        for turn in range(10):
+            name = f"{number} {turn}"
+            cache.put(ask(name), answer(name))
+            found = cache.get(ask(name))
+            if found is None or found.completion != name:
+                wrong.append(name)
+
+    threads = [threading.Thread(target=work, args=[number]) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    stats = cache.stats()
+    assert (wrong, stats.errors, stats.entries) == ([], 0, 160)

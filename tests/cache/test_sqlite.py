@@ -1,13 +1,11 @@
-"""The SQLite cache under threads, processes, kills, forks, locks and damage."""
+"""The SQLite cache under threads, locks and damage. `test_processes` has what other processes can do to it."""
 
 from __future__ import annotations
 
 import os
-import random
 import signal
 import sqlite3
 import stat
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -22,64 +20,6 @@ from deluge_sync.errors import ConfigError
 
 Ask = Callable[[str], Conversation]
 Answer = Callable[..., APIResponse]
-Program = Callable[..., "subprocess.Popen[str]"]
-
-_COMMON = """
-import logging, os, sys, threading
-from deluge_sync import APIResponse, Conversation, Message, SamplingParams
-from deluge_sync.cache import SqliteCache
-
-logging.basicConfig(stream=sys.stdout, format="%(message)s")
-
-def ask(name):
-    return Conversation().user(name).keyed(name)
-
-def answer(name):
-    return APIResponse(0, "m", ask(name), SamplingParams(), 200, False, None, content=Message.ai("re " + name))
-"""
-
-# 16 threads: each stores its own answers and reads them and those of the thread before it.
-_CROWD = (
-    _COMMON
-    + """
-cache, who, rounds = SqliteCache(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-wrong = []
-
-def work(number):
-    for turn in range(rounds):
-        name = f"{who} {number} {turn}"
-        cache.put(ask(name), answer(name))
-        found = cache.get(ask(name))
-        if found is None or found.completion != "re " + name:
-            wrong.append(name)
-        cache.get(ask(f"{who} {number - 1} {turn}"))
-
-threads = [threading.Thread(target=work, args=[number]) for number in range(16)]
-[thread.start() for thread in threads]
-[thread.join() for thread in threads]
-print(len(wrong), cache.stats().errors)
-"""
-)
-
-# Tells each answer once `put` has returned; is killed meanwhile.
-_WRITER = (
-    _COMMON
-    + """
-cache = SqliteCache(sys.argv[1])
-
-def work(number):
-    turn = 0
-    while True:
-        name = f"{sys.argv[2]} {number} {turn}"
-        cache.put(ask(name), answer(name))
-        os.write(1, (name + "\\n").encode())
-        turn += 1
-
-for number in range(4):
-    threading.Thread(target=work, args=[number], daemon=True).start()
-threading.Event().wait()
-"""
-)
 
 
 @pytest.fixture
@@ -140,69 +80,6 @@ def test_threads_share_a_few_connections(path: Path, ask: Ask, answer: Answer, m
     cache.close()
     assert opened[0] < 8
     assert [each is not None for each in found] == [True] * 40
-
-
-@pytest.mark.parametrize("rounds", [pytest.param(10, id="10"), pytest.param(500, id="500", marks=pytest.mark.soak)])
-def test_16_threads_in_4_processes_make_no_error(rounds: int, path: Path, program: Program) -> None:
-    crowds = [program(_CROWD, path, str(number), str(rounds)) for number in range(4)]
-    said = [crowd.communicate(timeout=30 + rounds) for crowd in crowds]
-    assert said == [("0 0\n", "")] * 4
-    cache = SqliteCache(path)
-    assert cache.stats().entries == 4 * 16 * rounds
-    cache.close()
-
-
-@pytest.mark.parametrize("kills", [pytest.param(6, id="6"), pytest.param(100, id="100", marks=pytest.mark.soak)])
-def test_killed_writers_lose_no_answer_that_was_stored(kills: int, path: Path, program: Program) -> None:
-    chance, told = random.Random(1), list[str]()
-    for kill in range(kills):
-        writer = program(_WRITER, path, str(kill))
-        assert writer.stdout is not None
-        told += [writer.stdout.readline() for _ in range(chance.randrange(1, 60))]
-        writer.kill()
-        told += writer.communicate(timeout=10)[0].splitlines(keepends=True)
-    names = [line.rstrip("\n") for line in told if line.endswith("\n")]
-    cache = SqliteCache(path)
-    missing = [name for name in names if cache.get(Conversation().user(name).keyed(name)) is None]
-    cache.close()
-    assert (missing, cache.stats().errors, len(names) >= kills) == ([], 0, True)
-    with sqlite3.connect(path) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    connection.close()
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_fork_takes_no_connection_along(path: Path, program: Program) -> None:
-    """While four threads write, children are forked that write too; parent and children lose nothing."""
-    forks = (
-        _COMMON
-        + """
-cache, is_over = SqliteCache(sys.argv[1]), threading.Event()
-counts = [0] * 4
-
-def work(number):
-    while not is_over.is_set():
-        name = f"parent {number} {counts[number]}"
-        cache.put(ask(name), answer(name))
-        counts[number] += 1
-
-threads = [threading.Thread(target=work, args=[number]) for number in range(4)]
-[thread.start() for thread in threads]
-codes = []
-for turn in range(10):
-    child = os.fork()
-    if child == 0:
-        for number in range(20):
-            cache.put(ask(f"child {turn} {number}"), answer("x"))
-        found = [cache.get(ask(f"child {turn} {number}")) for number in range(20)]
-        os._exit(0 if all(found) and not cache.stats().errors else 1)
-    codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-is_over.set()
-[thread.join() for thread in threads]
-print(codes == [0] * 10, cache.stats().errors, cache.stats().entries == sum(counts) + 200)
-"""
-    )
-    assert program(forks, path).communicate(timeout=60) == ("True 0 True\n", "")
 
 
 def test_a_file_that_is_no_database_costs_one_warning(
