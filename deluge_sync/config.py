@@ -31,16 +31,19 @@ class SamplingParams(BaseModel):
     would answer some prompts with the old value under the new one's name. `replace` gives a changed copy. Equal
     content is equal and has the same hash.
 
-    temperature: 0 or more; 0 is as repeatable as the model can be.
-    top_p: above 0, at most 1.
-    json_mode: ask for one JSON object as the answer.
-    max_new_tokens: upper bound of the answer, reasoning included.
-    reasoning_effort: how much the model shall reason before it answers; None leaves it to the model.
-    thinking_budget: the same in tokens, 0 for none. Where both are set, a model takes the one its provider asks for.
-    logprobs, top_logprobs: log-probabilities of the answer's tokens, and of up to 20 alternatives at each.
-    seed: makes answers repeatable as far as the provider can.
-    stop: up to four strings that end the answer, not part of it.
-    strict_tools: ask the provider to hold tool arguments to their schema where it can.
+    Attributes:
+        temperature: 0 or more; 0 is as repeatable as the model can be.
+        top_p: above 0, at most 1.
+        json_mode: ask for one JSON object as the answer.
+        max_new_tokens: upper bound of the answer, reasoning included.
+        reasoning_effort: how much the model shall reason before it answers; None leaves it to the model.
+        thinking_budget: the same in tokens, 0 for none. Where both are set, a model takes the one its provider asks
+            for.
+        logprobs: ask for log-probabilities of the answer's tokens.
+        top_logprobs: ask for those of up to 20 alternatives at each token too.
+        seed: makes answers repeatable as far as the provider can.
+        stop: up to four strings that end the answer, not part of it.
+        strict_tools: ask the provider to hold tool arguments to their schema where it can.
 
     Raises:
         ConfigError: a field is unknown or its value cannot work; the message names it and its value.

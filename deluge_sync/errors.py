@@ -12,10 +12,17 @@ A prompt that fails is not an exception: it is an `APIResponse` with `is_error=T
     ├── TransportError (ConnectionError)      no complete reply arrived
     │   └── DeadlineExceededError (TimeoutError)   ... because the time was up
     ├── ToolArgumentsError (ValueError)       a tool was called with arguments that do not fit
+    ├── MCPConnectionError (ConnectionError)  an MCP server cannot be reached, or the connection to it broke
+    │   └── MCPTimeoutError (TimeoutError)        ... or it did not answer in time
+    ├── MCPToolError (RuntimeError)           an MCP server says that a call of its tool failed
     ├── ApiStatusError                        a direct SDK call was answered with an error status
+    ├── BatchError (RuntimeError)             a batch job cannot go on now; its manifest keeps it
+    ├── EmbeddingError (RuntimeError)         some texts have no vector; carries those that have
+    ├── RerankError (RuntimeError)            some documents have no score; carries the ranking of the others
     └── ReplyFormatError (ValueError)         a direct SDK call was answered with something unreadable
 
     Interrupted (KeyboardInterrupt)           Ctrl-C; carries the answers that had arrived
+    BatchInterrupted (KeyboardInterrupt)      Ctrl-C while a batch job was sent or waited for; it is not lost
 """
 
 from __future__ import annotations
@@ -23,18 +30,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 __all__ = [
     "ApiStatusError",
+    "BatchError",
+    "BatchInterrupted",
     "ClientClosedError",
     "ConfigError",
     "DeadlineExceededError",
     "DelugeError",
+    "EmbeddingError",
     "Interrupted",
+    "MCPConnectionError",
+    "MCPTimeoutError",
+    "MCPToolError",
     "MissingKeyError",
     "ReplyFormatError",
     "RequestTooLargeError",
+    "RerankError",
     "ToolArgumentsError",
     "TransportError",
     "TransportKind",
@@ -136,6 +151,31 @@ class ToolArgumentsError(DelugeError, ValueError):
         super().__init__(f"wrong arguments for tool {tool_name!r}: {'; '.join(self.complaints)}")
 
 
+class MCPConnectionError(DelugeError, ConnectionError):
+    """An MCP server cannot be started or reached, or the connection broke. `server_name` is what the user calls it."""
+
+    def __init__(self, server_name: str, message: str) -> None:
+        self.server_name = server_name
+        super().__init__(message)
+
+
+class MCPTimeoutError(MCPConnectionError, TimeoutError):
+    """An MCP server did not answer within the time limit of the call."""
+
+
+class MCPToolError(DelugeError, RuntimeError):
+    """An MCP server says that a call of its tool failed (`isError`), or that it does not know it.
+
+    The text is the server's, for the model to read. `parts` is the whole result, images included, as message parts.
+    """
+
+    def __init__(self, server_name: str, tool_name: str, message: str, parts: Sequence[Any] = ()) -> None:
+        self.server_name = server_name
+        self.tool_name = tool_name
+        self.parts = tuple(parts)
+        super().__init__(message)
+
+
 class ApiStatusError(DelugeError):
     """A direct SDK call got an error status. `body` is the parsed JSON of the reply, or its text."""
 
@@ -147,6 +187,50 @@ class ApiStatusError(DelugeError):
 
 class ReplyFormatError(DelugeError, ValueError):
     """A direct SDK call got a reply that is not the document its endpoint promises."""
+
+
+class BatchError(DelugeError, RuntimeError):
+    """A batch job cannot go on for now. Nothing of it is lost: `resume_batch_job(manifest)` goes on where it stopped.
+
+    `kind` is the `error_kind` of what went wrong, None where it was nothing of the provider's. `batch_ids` are those of
+    the batches that the provider has.
+    """
+
+    def __init__(
+        self, message: str, *, manifest: Path | None = None, kind: str | None = None, batch_ids: Sequence[str] = ()
+    ) -> None:
+        self.manifest = manifest
+        self.kind = kind
+        self.batch_ids = tuple(batch_ids)
+        super().__init__(message)
+
+
+class EmbeddingError(DelugeError, RuntimeError):
+    """Some texts could not be turned into vectors. `embeddings` has all those that could, and were paid for.
+
+    It is what the call would have returned with `on_error="keep"`: `embeddings.errors` says why, by position.
+    """
+
+    def __init__(self, embeddings: Any) -> None:
+        self.embeddings = embeddings
+        super().__init__(_some_failed(embeddings.errors, len(embeddings), "texts", "vectors", "embeddings"))
+
+
+class RerankError(DelugeError, RuntimeError):
+    """Some documents could not be ranked. `ranking` has the others, and `ranking.errors` says why, by position."""
+
+    def __init__(self, ranking: Any, documents: int) -> None:
+        self.ranking = ranking
+        super().__init__(_some_failed(ranking.errors, documents, "documents", "scores", "ranking"))
+
+
+def _some_failed(errors: Mapping[int, Any], total: int, inputs: str, outputs: str, attribute: str) -> str:
+    first = min(errors)
+    return (
+        f"{len(errors)} of {total} {inputs} failed, the first at position {first} ({errors[first].kind}: "
+        f"{errors[first].message}); the {outputs} of the others are in .{attribute}, "
+        'and on_error="keep" raises nothing'
+    )
 
 
 def _revive(kind: type[DelugeError], args: tuple[Any, ...]) -> DelugeError:
@@ -165,3 +249,17 @@ class Interrupted(KeyboardInterrupt):
         self.responses = list(responses)
         finished = sum(response is not None for response in self.responses)
         super().__init__(f"interrupted with {finished} of {len(self.responses)} answers; they are in .responses")
+
+
+class BatchInterrupted(KeyboardInterrupt):
+    """Ctrl-C while a batch job was sent or waited for. What the provider has goes on there; `manifest` keeps the job.
+
+    Not a `DelugeError`, so that `except Exception` does not swallow it.
+    """
+
+    def __init__(self, manifest: Path) -> None:
+        self.manifest = manifest
+        super().__init__(
+            f"interrupted; the provider goes on with what it has. To go on waiting: "
+            f"client.resume_batch_job_sync({str(manifest)!r}) or python -m deluge_sync batch wait {manifest}"
+        )

@@ -26,10 +26,11 @@ __all__ = ["APIResponse", "Round", "Usage"]
 class Usage:
     """Tokens of one answer, as the provider counted them. The first four counts do not overlap.
 
-    input_tokens: fresh input only; what was read from or written to the provider's prompt cache is counted apart.
-    output_tokens: the answer, reasoning included.
-    cache_write_1h_tokens: the part of cache_write_tokens that is kept for an hour, which has a price of its own.
-    reasoning_tokens: the part of output_tokens that was reasoning; 0 also where the provider does not tell.
+    Attributes:
+        input_tokens: fresh input only; what was read from or written to the provider's prompt cache is counted apart.
+        output_tokens: the answer, reasoning included.
+        cache_write_1h_tokens: the part of cache_write_tokens that is kept for an hour, which has a price of its own.
+        reasoning_tokens: the part of output_tokens that was reasoning; 0 also where the provider does not tell.
     """
 
     input_tokens: int
@@ -93,19 +94,25 @@ class Round:
 class APIResponse:
     """The answer to one prompt, or why there is none. Not for use by two threads while one of them changes it.
 
-    id: the prompt's number in its run.
-    model_internal, model_external: our registry id, and the name the provider answered with.
-    status_code: of the last HTTP reply; None when none came.
-    is_error, error_kind, error_message: a failed prompt is told here, never raised.
-    usage: None when the provider told nothing.
-    content: the assistant's message; may be there on an error too, when part of an answer came.
-    cost: US dollars; None when a price is unknown, which is not the same as 0.
-    cache_hit: the provider's prompt cache; local_cache_hit: the client's own cache, so nothing was sent or paid.
-    attempts: HTTP requests sent for it. latency_s: from the first of them to the end of the last.
-    parsed: with an `output_schema` the answer as an instance of its class, or as a JSON value; None where it does not
-        fit. `to_dict` stores its JSON value.
-    rounds: of an agent loop one entry for each request, in their order; usage, cost, attempts and latency_s are then
-        those of the whole loop. Empty for a single prompt.
+    Attributes:
+        id: the prompt's number in its run.
+        model_internal: our registry id.
+        model_external: the name that the provider answered with.
+        status_code: of the last HTTP reply; None when none came.
+        is_error: the prompt failed, which is told here and never raised.
+        error_kind: why, in a word to act on.
+        error_message: why, in a sentence to read.
+        usage: None when the provider told nothing.
+        content: the assistant's message; may be there on an error too, when part of an answer came.
+        cost: US dollars; None when a price is unknown, which is not the same as 0.
+        cache_hit: the provider's prompt cache had a part of the prompt.
+        local_cache_hit: the answer is from the client's own cache, so nothing was sent or paid.
+        attempts: HTTP requests sent for it.
+        latency_s: seconds from the first of them to the end of the last.
+        parsed: with an `output_schema` the answer as an instance of its class, or as a JSON value; None where it does
+            not fit. `to_dict` stores its JSON value.
+        rounds: of an agent loop one entry for each request, in their order; usage, cost, attempts and latency_s are
+            then those of the whole loop. Empty for a single prompt.
     """
 
     id: int
@@ -152,19 +159,22 @@ class APIResponse:
 
     @property
     def input_tokens(self) -> int | None:
-        """`usage.input_tokens`, or None without usage; so with the three below."""
+        """Fresh input tokens; None without usage."""
         return self.usage.input_tokens if self.usage is not None else None
 
     @property
     def output_tokens(self) -> int | None:
+        """Tokens of the answer, reasoning included; None without usage."""
         return self.usage.output_tokens if self.usage is not None else None
 
     @property
     def cache_read_tokens(self) -> int | None:
+        """Tokens read from the provider's prompt cache; None without usage."""
         return self.usage.cache_read_tokens if self.usage is not None else None
 
     @property
     def cache_write_tokens(self) -> int | None:
+        """Tokens written to the provider's prompt cache; None without usage."""
         return self.usage.cache_write_tokens if self.usage is not None else None
 
     def to_dict(self, *, keep_media: bool = False) -> dict[str, Any]:
@@ -194,18 +204,19 @@ class APIResponse:
         missing = [name for name in _REQUIRED if name not in stored]
         if missing:
             raise ConfigError(f"not a stored response: it lacks {', '.join(missing)}")
-        known = {name: stored[name] for name in _FIELD_NAMES if name in stored}
-        return cls(**{name: _load(name, value) for name, value in known.items()})
+        known = {name: value for name, value in stored.items() if name in _KNOWN}
+        for name, reader in _READERS.items():
+            if known.get(name) is not None:
+                known[name] = _read(name, reader, known[name])
+        return cls(**known)
 
 
 _FIELD_NAMES = tuple(field.name for field in fields(APIResponse))
 _REQUIRED = _FIELD_NAMES[:7]
+_KNOWN = frozenset(_FIELD_NAMES)
 
 
-def _load(name: str, value: Any) -> Any:
-    reader = _READERS.get(name)
-    if reader is None or value is None:
-        return value
+def _read(name: str, reader: Callable[[Any], Any], value: Any) -> Any:
     try:
         return reader(value)
     except (KeyError, TypeError, ValueError) as error:
@@ -219,7 +230,7 @@ def _read_sampling_params(stored: Mapping[str, Any]) -> SamplingParams:
 
 
 def _read_usage(stored: Mapping[str, Any]) -> Usage:
-    return Usage(**{field.name: stored[field.name] for field in fields(Usage) if field.name in stored})
+    return Usage(**{name: stored[name] for name in _USAGE_FIELDS if name in stored})
 
 
 def _read_rounds(stored: Iterable[Mapping[str, Any]]) -> tuple[Round, ...]:
@@ -232,6 +243,7 @@ def _read_round(stored: Mapping[str, Any]) -> Round:
     return Round(**{**known, "usage": None if usage is None else _read_usage(usage)})
 
 
+_USAGE_FIELDS = tuple(field.name for field in fields(Usage))
 _READERS: dict[str, Callable[[Any], Any]] = {
     "prompt": Conversation.from_log,
     "sampling_params": _read_sampling_params,

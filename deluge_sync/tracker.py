@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Limits", "Snapshot", "Tracker"]
+__all__ = ["Gauge", "Limits", "Snapshot", "Tracker"]
 
 _MINUTE_S = 60
 _MAX_ERROR_KINDS = 64
@@ -36,6 +36,14 @@ class Limits:
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     concurrency: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """Where those stand who hold the limits: the tokens that count now, and the seconds until a pause ends."""
+
+    tokens_counted: int = 0
+    paused_s: float = 0.0
 
 
 def _count() -> int:
@@ -65,6 +73,9 @@ class Snapshot:
         elapsed_s: seconds in which at least one prompt was open; it stands still while the client is idle.
         requests_last_minute, tokens_last_minute: sent (requests) and billed (tokens of every sort) in the newest 60
             slots of one second, the running one included: never more than 60 s.
+        tokens_counted: what counts against the limit on tokens now: the prompts of the last minute with the longest
+            answers that they may get, or what these really took where the provider gives the rest back. Clients that
+            share a limiter share it.
         busiest_minute: the most requests that such a window has held.
         finished_per_s: prompts finished a second, over the last minute of the present stretch of activity.
         paused_s: seconds until a shared pause (Retry-After) ends; 0 without one.
@@ -90,6 +101,7 @@ class Snapshot:
     elapsed_s: float = 0.0
     requests_last_minute: int = 0
     tokens_last_minute: int = 0
+    tokens_counted: int = 0
     busiest_minute: int = 0
     finished_per_s: float = 0.0
     paused_s: float = 0.0
@@ -180,6 +192,7 @@ class Tracker:
         self._queued = 0
         self._in_flight = 0
         self._paused_until = 0.0
+        self._gauge: Callable[[], Gauge] = Gauge
         self._begin()
 
     def _begin(self) -> None:
@@ -203,6 +216,11 @@ class Tracker:
         """The client's promise has changed."""
         with self._lock:
             self._limits = limits
+
+    def watch(self, gauge: Callable[[], Gauge]) -> None:
+        """Ask `gauge` at each snapshot where the limits stand."""
+        with self._lock:
+            self._gauge = gauge
 
     def expect(self, count: int | None) -> None:
         """`count` more prompts will come; None: nobody knows how many, so the total stays unknown until `reset()`."""
@@ -298,6 +316,7 @@ class Tracker:
 
     def snapshot(self) -> Snapshot:
         """All figures of one instant, consistent with each other."""
+        gauge = self._gauge()  # it takes a lock of its own
         with self._lock:
             now = self._clock()
             for window in (self._requests, self._tokens, self._finishes):
@@ -323,9 +342,10 @@ class Tracker:
                 elapsed_s=self._past_s + self._active_s(now),
                 requests_last_minute=self._requests.sum,
                 tokens_last_minute=self._tokens.sum,
+                tokens_counted=gauge.tokens_counted,
                 busiest_minute=self._requests.peak,
                 finished_per_s=self._finished_per_s(now),
-                paused_s=max(0.0, self._paused_until - now),
+                paused_s=max(0.0, self._paused_until - now, gauge.paused_s),
                 errors=dict(self._errors),
                 limits=self._limits,
             )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import pytest
 
 from deluge_sync import errors
+from deluge_sync.embedding import Embeddings, Ranking, TextError
 
 EVERY_ERROR = [
     errors.DelugeError("x"),
@@ -19,8 +21,14 @@ EVERY_ERROR = [
     errors.TransportError("broken", "x", may_have_been_processed=True),
     errors.DeadlineExceededError("x", may_have_been_processed=False),
     errors.ToolArgumentsError("f", ["a: is required"]),
+    errors.MCPConnectionError("files", "x"),
+    errors.MCPTimeoutError("files", "x"),
+    errors.MCPToolError("files", "read", "x", ["a part"]),
     errors.ApiStatusError(500, {"error": "x"}),
     errors.ReplyFormatError("x"),
+    errors.EmbeddingError(Embeddings([None], model="m", errors={0: TextError("server", "x")})),
+    errors.RerankError(Ranking([], model="m", errors={0: TextError("server", "x")}), 1),
+    errors.BatchError("x", manifest=Path("/job.jsonl"), kind="auth", batch_ids=["batch_1"]),
 ]
 
 
@@ -50,6 +58,11 @@ def test_every_error_of_the_tree_is_tried_here() -> None:
         (errors.DeadlineExceededError, TimeoutError),
         (errors.ReplyFormatError, ValueError),
         (errors.ToolArgumentsError, ValueError),
+        (errors.EmbeddingError, RuntimeError),
+        (errors.RerankError, RuntimeError),
+        (errors.MCPConnectionError, ConnectionError),
+        (errors.MCPTimeoutError, TimeoutError),
+        (errors.MCPToolError, RuntimeError),
         (errors.Interrupted, KeyboardInterrupt),
     ],
 )

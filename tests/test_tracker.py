@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from deluge_sync.tracker import Limits, Snapshot, Tracker
+from deluge_sync.tracker import Gauge, Limits, Snapshot, Tracker
 
 
 class FakeClock:
@@ -297,3 +297,12 @@ def test_snapshot_can_become_plain_data(tracker: Tracker) -> None:
     tracker.queued()
     tracker.failed("timeout")
     assert dataclasses.asdict(tracker.snapshot())["errors"] == {"timeout": 1}
+
+
+def test_snapshot_tells_what_those_say_who_hold_the_limits(tracker: Tracker) -> None:
+    tracker.paused(2.0)
+    assert (tracker.snapshot().tokens_counted, tracker.snapshot().paused_s) == (0, 2.0)
+    tracker.watch(lambda: Gauge(tokens_counted=512, paused_s=7.0))
+    assert (tracker.snapshot().tokens_counted, tracker.snapshot().paused_s) == (512, 7.0)
+    tracker.watch(lambda: Gauge(tokens_counted=9, paused_s=0.5))
+    assert (tracker.snapshot().tokens_counted, tracker.snapshot().paused_s) == (9, 2.0)

@@ -5,7 +5,6 @@ It decides nothing about what comes after; `engine` does.
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -14,12 +13,9 @@ from deluge_sync._adapters.call import Call
 from deluge_sync._adapters.classify import classify_transport
 from deluge_sync._adapters.failure import LONGEST_HINT_S, Failure
 from deluge_sync._adapters.hints import rate_rooms
-from deluge_sync._adapters.json_schema import schema_of
 from deluge_sync._engine.streaming import StreamedAttempt
 from deluge_sync._http import Leash
 from deluge_sync.errors import TransportError
-from deluge_sync.prompt import estimate_text_tokens
-from deluge_sync.tool import Tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +25,7 @@ if TYPE_CHECKING:
     from deluge_sync._engine.limiter import Lease
     from deluge_sync._http import HttpReply, Transport
 
-__all__ = ["call_of", "estimate_tokens", "exchange", "failure_of", "send", "teach"]
+__all__ = ["call_of", "exchange", "failure_of", "send", "teach"]
 
 # How long a key rests after a rate-limit reply that does not say how long.
 _UNTOLD_PAUSE_S = 1.0
@@ -40,16 +36,6 @@ def call_of(job: Job) -> Call:
     route = job.route
     is_streamed = job.listener is not None
     return Call(job.sendable, route.model, route.params, route.base_url, route.api_key, job.extras, is_streamed)
-
-
-def estimate_tokens(call: Call) -> int:
-    """Everything that is sent, tools and schema included, and the longest answer it may bring."""
-    beside = [tool.to_dict() if isinstance(tool, Tool) else tool for tool in call.extras.tools]
-    if call.extras.output_schema is not None:
-        beside.append(schema_of(call.extras.output_schema)[1])
-    beside_tokens = estimate_text_tokens(json.dumps(beside, default=str)) if beside else 0
-    prompt_tokens = call.prompt.estimate_tokens(call.params.max_new_tokens, media_rule=call.model.api_spec)
-    return prompt_tokens + beside_tokens
 
 
 def exchange(

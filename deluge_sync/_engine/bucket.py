@@ -109,6 +109,11 @@ class Budget:
         free_share = max(0.0, 1 - self._log.total / self.limit)
         return max(min(self.tolerance_s, _LEAST_LEAD_S), self.tolerance_s * free_share) + _ROUNDING
 
+    def used(self, now: float) -> float:
+        """How much of the limit is taken at `now`."""
+        self._log.expire(now)
+        return self._log.total
+
     def take(self, now: float, amount: float) -> Slot:
         """Let `amount` go now. The caller has asked `due` first."""
         # It waited until the bucket held all of it: that time is no idle time, which would be lost.

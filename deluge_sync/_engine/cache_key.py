@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from deluge_sync._adapters.json_schema import schema_of
 from deluge_sync.prompt.parts import compact_json
-from deluge_sync.tool import Tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from deluge_sync._adapters.call import Extras
     from deluge_sync._engine.pool import Route
     from deluge_sync.prompt import Conversation
+    from deluge_sync.tool import AnyTool
 
 __all__ = ["CacheKeys"]
 
@@ -67,9 +67,17 @@ def _written_route(route: Route) -> list[Any]:
 
 def _written_extras(extras: Extras) -> list[Any]:
     # Unlike elsewhere the order of names counts: models write the properties of a schema in the schema's order.
-    tools = [tool.to_dict() if isinstance(tool, Tool) else tool for tool in extras.tools]
+    tools = [_written_tool(tool) for tool in extras.tools]
     schema = None if extras.output_schema is None else schema_of(extras.output_schema)
     return [tools, schema, extras.body, _shaping(extras.headers)]
+
+
+def _written_tool(tool: AnyTool) -> Any:
+    from deluge_sync.tool import MCPServer, Tool  # with the first tool: most prompts have none
+
+    if isinstance(tool, MCPServer):
+        return tool.fingerprint()
+    return tool.to_dict() if isinstance(tool, Tool) else tool
 
 
 def _shaping(headers: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -89,8 +89,12 @@ class Handler(Protocol):
         """Finish a job that cannot be carried out: it was cancelled, is too large, or something unforeseen happened."""
         ...
 
+    def can_go_elsewhere(self, job: Job) -> bool:
+        """Whether another provider may answer the job. Quick; called with the dispatcher's lock held."""
+        ...
+
     def outlast(self, job: Job, down_s: float) -> None:
-        """Finish a job whose provider has been down for longer than is waited for."""
+        """Finish a job whose provider has been down for longer than is waited for, or send it elsewhere."""
         ...
 
 
@@ -114,19 +118,16 @@ class _Lane:
         """From when on a worker may take the lead; infinity when there is nothing to lead."""
         return self.brake.opens_at if self.ready and not self.has_leader else inf
 
-    def patience_ends_at(self, patience_s: float, now: float) -> float:
-        """When the first job has waited too long for a provider that is down."""
-        if not self.brake.is_down:
-            return inf
-        return min((self.waits_until(job, patience_s, now) for job in self.ready), default=inf)
-
-    def waits_until(self, job: Job, patience_s: float, now: float) -> float:
+    def waits_until(self, job: Job, patience_s: float, now: float, *, can_leave: bool) -> float:
         """How long a job waits for a provider that is down: its own time may be up before its patience ends.
 
+        With `can_leave` it waits for nothing but to be the next probe, so that the provider's return is noticed.
         One that came when patience had ended already has only to learn that the provider is still down: it waits for
         the probe that is on its way or due, and not at all where one has just failed.
         """
         assert self.brake.down_since is not None
+        if can_leave and self.opens_at() > now:
+            return -inf
         comes_late = job.queued_at >= self.brake.down_since + patience_s
         if comes_late and self.brake.has_just_failed(now):
             return -inf
@@ -141,7 +142,7 @@ class _Lane:
 class Dispatcher:
     """Carries out jobs on at most `max_workers` threads, besides one leader a lane. Thread-safe.
 
-    `_changed` guards every queue and counter; no job is handled while it is held.
+    `_lock` guards every queue and counter; no job is handled while it is held.
     """
 
     def __init__(
@@ -161,7 +162,8 @@ class Dispatcher:
 
     def _start_afresh(self) -> None:
         # In a forked child: the parent's jobs stay the parent's, and its workers do not exist here.
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()  # of `_changed`, which is only entered by who waits or notifies: it takes longer
+        self._changed = threading.Condition(self._lock)
         self._lanes: dict[tuple[LeakyBucketLimiter, object], _Lane] = {}
         self._unseen: deque[Job] = deque()
         self._parked: list[tuple[float, int, Job]] = []
@@ -169,6 +171,7 @@ class Dispatcher:
         self._order = itertools.count()
         self._threads: set[threading.Thread] = set()
         self._looking = 0
+        self._sending = 0  # workers whose job was admitted
         self._look_up_s = 0.0  # how long the latest look-ups took
         self._idle = 0
         self._coming = 0  # workers called, woken or started, that have not looked for something to do yet
@@ -181,7 +184,7 @@ class Dispatcher:
         Raises:
             ClientClosedError: `close` was called.
         """
-        with self._changed:
+        with self._lock:
             if self._closed:
                 raise ClientClosedError("the client is closed")
             if look_up:
@@ -194,7 +197,7 @@ class Dispatcher:
         """Give up those of `jobs` that are not finished: waiting ones here and now, others by cutting them off."""
         for job in jobs:
             job.is_cancelled = True
-        with self._changed:
+        with self._lock:
             waiting = self._withdraw_cancelled()
             in_hand = [job for job in self._in_hand.values() if job.is_cancelled]
             tickets = [
@@ -210,7 +213,7 @@ class Dispatcher:
 
     def close(self, *, join_s: float = JOIN_S) -> None:
         """Give up everything that is not finished and end the threads, within `join_s` whatever they do."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             everything = [*self._waiting_jobs(), *self._in_hand.values()]
             threads = self._threads - {threading.current_thread()}
@@ -225,14 +228,14 @@ class Dispatcher:
     # --- a worker's life
 
     def _work(self) -> None:
-        with self._changed:
+        with self._lock:
             self._arrive()
         while (turn := self._next_turn()) is not None:
             turn()
 
     def _next_turn(self) -> Callable[[], None] | None:
         """Wait for something to do. None: the thread may end."""
-        with self._changed:
+        with self._lock:
             was_called = True
             while not self._closed:
                 turn = self._pick()
@@ -250,28 +253,46 @@ class Dispatcher:
         """Whatever `action` raises ends the job and not the thread."""
         try:
             action()
-        except BaseException as error:  # a user's callback may also raise SystemExit; Ctrl-C comes to no worker
-            log.exception("job %s ended by an unforeseen error", job.id)
-            self._handler.give_up(job, error)
+        except BaseException as error:  # noqa: BLE001  (logged; a user's callback may also raise SystemExit)
+            self._end(job, error)
         finally:
-            with self._changed:
+            with self._lock:
                 del self._in_hand[threading.get_ident()]
 
+    def _end(self, job: Job, error: BaseException) -> None:
+        """End a job that something unforeseen happened to. What happens then is logged too, and is the end of it."""
+        log.error("job %s ended by an unforeseen error", job.id, exc_info=error)
+        try:
+            self._handler.give_up(job, error)
+        except BaseException:
+            log.exception("job %s ended by an unforeseen error, and so did telling it", job.id)
+
     def _look_up(self, job: Job) -> None:
+        """Look this job up, and those after it as long as there is nothing else to do: a hit takes microseconds."""
+        following: Job | None = job
+        while following is not None:
+            following = self._look_up_one(following)
+
+    def _look_up_one(self, job: Job) -> Job | None:
+        """The job to look up after this one, if that is what is to be done next."""
         began_at = monotonic()
         is_over = True
         try:
             is_over = self._handler.look_up(job)
-        finally:
-            with self._changed:
-                self._looking -= 1
-                self._look_up_s += (monotonic() - began_at - self._look_up_s) / _LOOK_UPS_REMEMBERED
-                is_cancelled = self._closed or job.is_cancelled
-                if not is_over and not is_cancelled:
-                    self._lane(job).ready.append(job)
-                    self._call_a_worker()  # not for more look-ups: this one looks for those itself
-        if not is_over and is_cancelled:
+        except BaseException as error:  # noqa: BLE001  (as in `_handle`)
+            self._end(job, error)
+        with self._lock:
+            self._looking -= 1
+            self._look_up_s += (monotonic() - began_at - self._look_up_s) / _LOOK_UPS_REMEMBERED
+            is_cancelled = self._closed or job.is_cancelled
+            if is_over:
+                return self._next_to_look_up()
+            if not is_cancelled:
+                self._lane(job).ready.append(job)
+                self._call_a_worker()  # not for more look-ups: this one looks for those itself
+        if is_cancelled:
             self._handler.give_up(job, ClientClosedError("cancelled before it was sent"))
+        return None
 
     def _carry_out(self, lane: _Lane, job: Job) -> None:
         if self._needs_preparation(lane, job):
@@ -295,7 +316,7 @@ class Dispatcher:
             is_needed = self._handler.needs_preparation(job)
         finally:
             if is_needed:
-                with self._changed:
+                with self._lock:
                     lane.has_leader = False
                     self._call_a_worker()
         return is_needed
@@ -308,7 +329,7 @@ class Dispatcher:
         """
         if not self._handler.make_ready(job):
             return
-        with self._changed:
+        with self._lock:
             is_cancelled = self._closed or job.is_cancelled
             if not is_cancelled:
                 self._lane(job).ready.appendleft(job)
@@ -328,16 +349,17 @@ class Dispatcher:
         except (RequestTooLargeError, ClientClosedError, TimeoutError) as error:
             self._handler.give_up(job, error)
         finally:
-            with self._changed:
+            with self._lock:
                 lane.has_leader, lane.waiting = False, None
                 if lease is not None:
                     period = lane.brake.sent()
+                    self._sending += 1
                 self._call_a_worker()
         return None if lease is None else (lease, period)
 
     def _admit(self, lane: _Lane, job: Job, tokens: float) -> Lease:
         ticket = lane.limiter.enter(tokens)
-        with self._changed:
+        with self._lock:
             lane.waiting = (job, ticket)
         if job.is_cancelled:  # looked at after the ticket can be found: a canceller sets the flag first
             ticket.cancel()
@@ -345,16 +367,18 @@ class Dispatcher:
 
     def _after(self, lane: _Lane, job: Job, attempted: Attempted, period: int) -> None:
         """Draw the consequences of an attempt for the lane and, if the job is not finished, for the job."""
-        with self._changed:
+        with self._lock:
+            self._sending -= 1
             may_go = self._mind(lane, job, attempted, period)
             is_cancelled = self._closed or job.is_cancelled
             if attempted.again is not None and not is_cancelled:
                 self._queue_again(lane, job, attempted.again, may_go=may_go)
-            self._call_a_worker()
+            if is_cancelled:
+                self._call_a_worker()  # in any other case this one is about to look itself
         if attempted.again is not None and is_cancelled:
             self._handler.give_up(job, ClientClosedError("cancelled before it was sent again"))
 
-    # --- queues; `_changed` is held
+    # --- queues; `_lock` is held
 
     def _mind(self, lane: _Lane, job: Job, attempted: Attempted, period: int) -> bool:
         """Tell the brake. Returns whether the job may be sent again at its own time."""
@@ -405,7 +429,7 @@ class Dispatcher:
         for lane in self._lanes.values():
             if overdue := self._overdue(lane, now):
                 return overdue
-            if lane.opens_at() <= now:
+            if lane.opens_at() <= now and self._sending < self.max_workers:
                 lane.has_leader = True
                 return self._take(job := lane.ready.popleft(), partial(self._carry_out, lane, job))
         if self._may_look_up():
@@ -413,19 +437,36 @@ class Dispatcher:
             return self._take(job := self._unseen.popleft(), partial(self._look_up, job))
         return None
 
+    def _next_to_look_up(self) -> Job | None:
+        if self._closed or not self._may_look_up() or self._next_alarm() <= self._clock():
+            return None
+        self._looking += 1
+        self._in_hand[threading.get_ident()] = job = self._unseen.popleft()
+        if self._may_look_up():
+            self._call_a_worker()
+        return job
+
     def _take(self, job: Job, action: Callable[[], None]) -> Callable[[], None]:
         self._in_hand[threading.get_ident()] = job
         return partial(self._handle, job, action)
 
     def _overdue(self, lane: _Lane, now: float) -> Callable[[], None] | None:
         """End the jobs that have waited too long for a provider that is down."""
-        patience_s = self._outage_patience_s
-        if lane.patience_ends_at(patience_s, now) > now:
+        if self._patience_ends_at(lane, now) > now:
             return None
-        waits_until = {job: lane.waits_until(job, patience_s, now) for job in lane.ready}
+        waits_until = {job: self._waits_until(lane, job, now) for job in lane.ready}
         lane.ready = deque(job for job, until in waits_until.items() if until > now)
         jobs = [job for job, until in waits_until.items() if until <= now]
         return partial(self._outlast, jobs, now - (lane.brake.down_since or now))
+
+    def _patience_ends_at(self, lane: _Lane, now: float) -> float:
+        """When the first job has waited too long for a provider that is down."""
+        if not lane.brake.is_down:
+            return inf
+        return min((self._waits_until(lane, job, now) for job in lane.ready), default=inf)
+
+    def _waits_until(self, lane: _Lane, job: Job, now: float) -> float:
+        return lane.waits_until(job, self._outage_patience_s, now, can_leave=self._handler.can_go_elsewhere(job))
 
     def _outlast(self, jobs: list[Job], down_s: float) -> None:
         now = self._clock()
@@ -439,7 +480,9 @@ class Dispatcher:
         """When something can be done that cannot be done now."""
         alarms = [self._parked[0][0]] if self._parked else []
         for lane in self._lanes.values():
-            alarms += (lane.opens_at(), lane.patience_ends_at(self._outage_patience_s, self._clock()))
+            if self._sending < self.max_workers:
+                alarms.append(lane.opens_at())
+            alarms.append(self._patience_ends_at(lane, self._clock()))
         return min(alarms, default=inf)
 
     def _call_a_worker(self) -> None:

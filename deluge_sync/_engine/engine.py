@@ -4,63 +4,41 @@ from __future__ import annotations
 
 import logging
 import random
-from dataclasses import dataclass, field
-from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from deluge_sync._adapters.call import ModelReply
 from deluge_sync._adapters.failure import Failure, FailureKind
-from deluge_sync._engine.attempt import call_of, estimate_tokens, exchange, failure_of, teach
+from deluge_sync._engine.attempt import call_of, exchange, failure_of, teach
 from deluge_sync._engine.background import Background
 from deluge_sync._engine.cache_key import CacheKeys
 from deluge_sync._engine.dispatcher import HURRIED_JOIN_S, JOIN_S, Attempted, Dispatcher
 from deluge_sync._engine.finish import Finisher
+from deluge_sync._engine.forecast import input_tokens
 from deluge_sync._engine.job import Job, Run
 from deluge_sync._engine.local_cache import LocalCache
-from deluge_sync._engine.retry import Decision, GiveUp, History, RetryPolicy, SendAgain, decide
+from deluge_sync._engine.retry import Decision, GiveUp, History, SendAgain, decide
 from deluge_sync._engine.shared_flight import SharedFlights
+from deluge_sync._engine.spending import Spending
 from deluge_sync._http import Transport
 from deluge_sync.errors import ClientClosedError, ConfigError, RequestTooLargeError
 from deluge_sync.prompt import Conversation
 from deluge_sync.prompt.fetching import Fetcher, needs_fetch
+from deluge_sync.tracker import Gauge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from deluge_sync._adapters.call import Extras
+    from deluge_sync._adapters.call import Call, Extras
     from deluge_sync._engine.limiter import Lease
-    from deluge_sync._engine.pool import Pool
+    from deluge_sync._engine.pool import Pool, Route
+    from deluge_sync._engine.settings import EngineSettings
     from deluge_sync._engine.streaming import Listener
-    from deluge_sync.cache.protocol import Cache
-    from deluge_sync.response import APIResponse
     from deluge_sync.tracker import Tracker
 
-__all__ = ["Engine", "EngineSettings"]
+__all__ = ["Engine"]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSettings:
-    """`request_timeout_s` is the total time of one attempt, `seconds_per_prompt` that of all attempts and waits.
-
-    `stream_idle_s` is how long a streamed answer may pause, `background_timeout_s` the time for an answer that the
-    provider works on in the background. With a `cache` or with `dedupe` prompts that are the same question while one of
-    them is under way are answered by that one.
-    """
-
-    max_workers: int
-    request_timeout_s: float
-    seconds_per_prompt: float = inf
-    outage_patience_s: float = 60.0
-    stream_idle_s: float = 60.0
-    background_timeout_s: float = 3_600.0
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
-    cache: Cache | None = None
-    dedupe: bool = False
-    store_truncated: bool = False
-    postprocess: Callable[[APIResponse], APIResponse] | None = None
 
 
 class Engine:
@@ -81,13 +59,16 @@ class Engine:
         self._clock = clock
         self._chance = chance
         self._shares = settings.cache is not None or settings.dedupe
+        self._is_closing = False
         self._keys = CacheKeys(pool.routes)
         self._flights = SharedFlights()
+        self._spending = Spending(take_up=self._take_over, refuse=self._refuse)
         self._finisher = Finisher(
             tracker,
             cache=LocalCache(settings.cache, store_truncated=settings.store_truncated),
             flights=self._flights,
             take_over=self._take_over,
+            ends=self._spending.forfeit,
             postprocess=settings.postprocess,
             clock=clock,
         )
@@ -99,6 +80,7 @@ class Engine:
         self._dispatcher = Dispatcher(
             self, max_workers=settings.max_workers, outage_patience_s=settings.outage_patience_s, clock=clock
         )
+        tracker.watch(self.gauge)
 
     def submit(
         self, job_id: int, prompt: Conversation, *, run: Run, extras: Extras, listener: Listener | None = None
@@ -152,18 +134,26 @@ class Engine:
         if max_concurrent_requests is not None:
             self._dispatcher.max_workers = max_concurrent_requests
 
+    def gauge(self) -> Gauge:
+        """Where the limiters stand: their tokens together, and the pause that all of them keep."""
+        gauges = [limiter.gauge() for limiter in {route.limiter for route in self._pool.routes}]
+        return Gauge(sum(each.tokens_counted for each in gauges), min(each.paused_s for each in gauges))
+
     def cancel(self, jobs: Iterable[Job]) -> None:
         """End `jobs` as errors unless they are finished; what is on the wire is cut off."""
         jobs = list(jobs)
         for job in jobs:  # all of them first: no job shall take over from another that is to be cancelled too
             job.is_cancelled = True
         self._let_go(self._flights.withdraw(jobs))
+        self._let_go(self._spending.withdraw(jobs))
         self._dispatcher.cancel(jobs)
 
     def close(self, *, in_a_hurry: bool = False) -> None:
         """End everything, threads and connections included. `in_a_hurry` waits for no callback of the user's."""
+        self._is_closing = True
         self._dispatcher.close(join_s=HURRIED_JOIN_S if in_a_hurry else JOIN_S)
         self._let_go(self._flights.withdraw_all())
+        self._let_go(self._spending.withdraw_all())
         self._fetcher.close()
         self._transport.close()
 
@@ -195,7 +185,7 @@ class Engine:
         return True
 
     def plan(self, job: Job) -> float | None:
-        """Build the request and tell its tokens. None: the job ended, because it can or should not be sent."""
+        """Build the request and tell its tokens. None: it is not to be sent; the job ended, or waits for money."""
         if job.pending_id is not None:
             self._background.prepare(job)
             return 0
@@ -210,7 +200,21 @@ class Engine:
         except ConfigError as error:
             self._finisher.fail(job, Failure(FailureKind.BAD_REQUEST, str(error), may_have_been_processed=False))
             return None
-        return estimate_tokens(call)
+        return self._within_budget(job, call)
+
+    def _within_budget(self, job: Job, call: Call) -> float | None:
+        """The tokens to ask the limiter for; None where the job's budget has no room for it, now or at all."""
+        if self._spending.admit(job, call):
+            return input_tokens(call) + call.params.max_new_tokens
+        if job.is_cancelled:  # looked at after it can be found: a canceller sets the flag first
+            self._let_go(self._spending.withdraw([job]))
+        return None
+
+    def _refuse(self, job: Job, message: str) -> None:
+        if self._is_closing or job.is_cancelled:  # what was cut off now may have taken the last of its money
+            self._let_go([job])
+            return
+        self._finisher.fail(job, Failure(FailureKind.BUDGET, message, may_have_been_processed=False))
 
     def attempt(self, job: Job, lease: Lease) -> Attempted:
         """Send once, and finish the job unless it is to be sent again."""
@@ -226,6 +230,9 @@ class Engine:
             return Attempted(is_answered=True, again=found)
         if isinstance(found, ModelReply):
             self._finisher.bill(job, found)
+            self._spending.settle(job, found)
+        else:  # that it cannot be fetched does not say that it was not made
+            self._spending.forfeit(job)
         if job.pending_id is None and not self._background.is_over(job):
             return self._conclude(job, found)
         self._background.abandon(job)
@@ -256,10 +263,28 @@ class Engine:
             kind, message = _WHY_GIVEN_UP.get(type(error), (FailureKind.INTERNAL, f"{type(error).__name__}: {error}"))
             self._finisher.fail(job, Failure(kind, message or str(error), may_have_been_processed=False))
 
+    def can_go_elsewhere(self, job: Job) -> bool:
+        """Whether the job may be asked with another key or elsewhere. What was begun in the background may not."""
+        return job.pending_id is None and self._elsewhere(job) is not None
+
     def outlast(self, job: Job, down_s: float) -> None:
-        """Finish a job whose provider has been down for longer than is waited for."""
+        """Finish a job whose provider has been down for longer than is waited for, or ask another provider."""
+        other = self._elsewhere(job) if job.pending_id is None else None
+        if other is not None:
+            job.useless.update(route for route in self._pool.routes if route.key_id == job.route.key_id)
+            job.route, job.queued_at = other, self._clock()
+            self._take_over(job)
+            return
         message = f"the provider has not answered for {down_s:.0f} s, which is longer than a prompt waits for it"
         self._finisher.fail(job, Failure(FailureKind.OUTAGE, message, may_have_been_processed=False))
+
+    def _elsewhere(self, job: Job) -> Route | None:
+        """The route to take when nobody answers at the place of the present one."""
+        if len(self._pool.routes) == 1:
+            return None
+        here = {route for route in self._pool.routes if route.key_id == job.route.key_id}
+        other = self._pool.fall_back(job.run, job.route, job.useless | here)
+        return None if other is job.route else other
 
     # --- jobs that ask the same
 
@@ -271,7 +296,7 @@ class Engine:
             return None
 
     def _take_over(self, heir: Job) -> None:
-        """Carry out a job that had followed another."""
+        """Carry out a job that had followed another, or waited for money."""
         try:
             self._dispatcher.submit(heir)
         except ClientClosedError:
@@ -292,6 +317,7 @@ class Engine:
         job.sent += 1
         job.first_sent_at = now if job.first_sent_at is None else job.first_sent_at
         self._tracker.started(attempt=job.sent)
+        self._spending.sent(job)
         timeout_s = max(0.0, min(self._settings.request_timeout_s, job.deadline - now))
         reply, outcome = exchange(job, self._transport, timeout_s=timeout_s, idle_s=self._settings.stream_idle_s)
         teach(job, lease, reply, outcome)
@@ -302,6 +328,7 @@ class Engine:
         )
         if (first_look := self._background.begins(job, reply)) is not None:
             return Attempted(is_answered=True, again=first_look)
+        self._spending.settle(job, outcome)
         if isinstance(outcome, ModelReply):
             self._finisher.bill(job, outcome)
         return outcome
@@ -341,6 +368,6 @@ def _is_answered(failure: Failure | None) -> bool | None:
 # The kind of each error that ends a job before it was sent, and what to say where the error's own text does not fit.
 _WHY_GIVEN_UP: dict[type[BaseException], tuple[FailureKind, str | None]] = {
     ClientClosedError: (FailureKind.CANCELLED, "cancelled before it was answered"),
-    RequestTooLargeError: (FailureKind.BUDGET, None),
+    RequestTooLargeError: (FailureKind.OVER_LIMIT, None),
     TimeoutError: (FailureKind.TIMEOUT, "its time was up before it could be sent"),
 }

@@ -33,7 +33,8 @@ log = logging.getLogger(__name__)
 class Finisher:
     """Finishes jobs for all workers. Keeps no state of its own.
 
-    take_over: carries out a job that followed one which ended through an affair of its own.
+    take_over: carries out a job that followed one which ended through an affair of its own. ends: told of each job
+    that was carried out, before its answer is delivered.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Finisher:
         cache: LocalCache,
         flights: SharedFlights,
         take_over: Callable[[Job], None],
+        ends: Callable[[Job], None],
         postprocess: Callable[[APIResponse], APIResponse] | None,
         clock: Callable[[], float],
     ) -> None:
@@ -50,6 +52,7 @@ class Finisher:
         self._cache = cache
         self._flights = flights
         self._take_over = take_over
+        self._ends = ends
         self._user_postprocess = postprocess
         self._clock = clock
 
@@ -87,11 +90,15 @@ class Finisher:
         found = self._cache.find(job)
         if found is None:
             return False
+        self.repeat(job, found)
+        return True
+
+    def repeat(self, job: Job, found: APIResponse) -> None:
+        """The local cache had this answer."""
         hit = repeated_response(job, found)
         hit.local_cache_hit = True
         self._count_repeated(hit)
         self._deliver(job, hit)
-        return True
 
     def _count_failed(self, failure: Failure) -> None:
         if failure.kind is FailureKind.CANCELLED:
@@ -127,6 +134,7 @@ class Finisher:
 
     def _deliver(self, job: Job, response: APIResponse) -> None:
         """End the job, and with it those that followed it; or the first of these takes over."""
+        self._ends(job)
         heir = None
         followers: list[Job] = []
         if is_own_affair(job, response, now=self._clock()):

@@ -14,6 +14,7 @@ from deluge_sync._fork import start_afresh_in_child
 
 if TYPE_CHECKING:
     from deluge_sync._adapters.failure import Failure
+    from deluge_sync._engine.budget import Budget, Claim
     from deluge_sync._engine.limiter import LeakyBucketLimiter
     from deluge_sync._engine.pool import Route
     from deluge_sync._engine.streaming import Listener
@@ -27,10 +28,11 @@ __all__ = ["Job", "Run"]
 class Run:
     """What one call of the client has learned: which keys and models are no use for the rest of it.
 
-    Thread-safe; `_lock` guards both tables.
+    Thread-safe; `_lock` guards the table. `budget` is what the call may spend, None for no bound.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget | None = None) -> None:
+        self.budget = budget
         self._stopped: dict[object, Failure] = {}
         self._start_afresh()
         start_afresh_in_child(self)
@@ -63,6 +65,7 @@ class Job:
     `useless` are the routes that cannot answer this prompt. `listener`, if there is one, gets the answer in pieces as
     it arrives. `pending_id` is the provider's name for an answer that it works on in the background; `looks` were made
     for it since, through a limiter of their own. `filled` is the prompt with the contents that had to be fetched.
+    `claim` is the money held, or waited for, for its next or present request.
     `cache_key` stands for the question: jobs with the same one may share an answer. None: it shares none.
     Times are of the engine's clock. `future` gets the `APIResponse`; it never gets an exception from a provider.
     """
@@ -90,6 +93,7 @@ class Job:
     lane_limiter: LeakyBucketLimiter | None = None
     is_cancelled: bool = False
     cache_key: str | None = None
+    claim: Claim | None = None
 
     @property
     def sendable(self) -> Conversation:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from deluge_sync._engine.bucket import Budget
 from deluge_sync._fork import start_afresh_in_child
 from deluge_sync.errors import ClientClosedError, ConfigError, RequestTooLargeError
+from deluge_sync.tracker import Gauge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +69,7 @@ class LeakyBucketLimiter:
         start_afresh_in_child(self)
         self._paused_until = -inf
         self._closed = False
-        self._adopts_limits = False
+        self._adopts_requests = self._adopts_tokens = False
         now = clock()
         self._concurrency = _positive("max_concurrent_requests", max_concurrent_requests)
         requests_limit = _positive("max_requests_per_minute", max_requests_per_minute)
@@ -88,7 +89,7 @@ class LeakyBucketLimiter:
         """
         limiter = cls(None, None, max_concurrent_requests, clock=clock)
         limiter._requests = Budget(_UNKNOWN_LIMIT, clock(), idle_burst=_FIRST_BURST, start=_FIRST_RATE)
-        limiter._adopts_limits = True
+        limiter._adopts_requests = limiter._adopts_tokens = True
         return limiter
 
     def _start_afresh(self) -> None:
@@ -122,6 +123,13 @@ class LeakyBucketLimiter:
             self._queue.append(ticket)
             return ticket
 
+    def gauge(self) -> Gauge:
+        """Where it stands now, of all who share it."""
+        with self._lock:
+            now = self._clock()
+            tokens = 0.0 if self._tokens is None else self._tokens.used(now)
+            return Gauge(tokens_counted=round(tokens), paused_s=max(0.0, self._paused_until - now))
+
     def pause(self, seconds: float) -> None:
         """Admit nobody for `seconds`, because the provider asked for it. Pauses do not add up; the longest counts."""
         self._pause(seconds, None)
@@ -135,6 +143,8 @@ class LeakyBucketLimiter:
     ) -> None:
         """Change those limits that are given. What was admitted in the last minute counts against the new ones.
 
+        A limit that is given is kept, whatever the provider's headers say; those of `auto` replace only what was not.
+
         Raises:
             ConfigError: a number is not positive; nothing was changed.
         """
@@ -144,8 +154,10 @@ class LeakyBucketLimiter:
         with self._lock:
             now = self._clock()
             if requests_limit is not None:
+                self._adopts_requests = False
                 self._requests = _resized(self._requests, requests_limit, now)
             if tokens_limit is not None:
+                self._adopts_tokens = False
                 self._tokens = _resized(self._tokens, tokens_limit, now, idle_burst=inf)
             self._concurrency = self._concurrency if concurrency is None else concurrency
             self._wake_first()
@@ -238,9 +250,9 @@ class LeakyBucketLimiter:
     def _learn(self, lease: Lease, requests: Told | None, tokens: Told | None) -> None:
         with self._lock:
             if requests is not None and requests.per_minute is not None and self._requests is not None:
-                self._requests = self._with_limit(self._requests, requests.per_minute)
-            if tokens is not None and tokens.per_minute is not None and (self._tokens or self._adopts_limits):
-                self._tokens = self._with_limit(self._tokens, tokens.per_minute)
+                self._requests = self._with_limit(self._requests, requests.per_minute, adopts=self._adopts_requests)
+            if tokens is not None and tokens.per_minute is not None and (self._tokens or self._adopts_tokens):
+                self._tokens = self._with_limit(self._tokens, tokens.per_minute, adopts=self._adopts_tokens)
             now = self._clock()
             opened = self._count_answer(now)
             opened |= self._learn_requests(now, lease, requests)
@@ -252,9 +264,9 @@ class LeakyBucketLimiter:
         budget = self._requests or self._tokens
         return budget is not None and budget.count_answer(now)
 
-    def _with_limit(self, budget: Budget | None, per_minute: float) -> Budget:
+    def _with_limit(self, budget: Budget | None, per_minute: float, *, adopts: bool) -> Budget:
         """The budget after the provider told its limit: kept below it, or adopted where the user set none."""
-        if self._adopts_limits and (budget is None or budget.limit != per_minute):
+        if adopts and (budget is None or budget.limit != per_minute):
             return _resized(budget, per_minute, self._clock(), idle_burst=inf)
         assert budget is not None
         budget.learn_limit(per_minute)

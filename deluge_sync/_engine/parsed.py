@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-__all__ = ["parsed_answer"]
+__all__ = ["parsed_answer", "unfenced"]
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +24,7 @@ def parsed_answer(output_schema: Any, text: str | None) -> Any:
     """
     if output_schema is None or not text:
         return None
-    fenced = _FENCED.fullmatch(text)
-    document = fenced[1] if fenced else text
+    document = unfenced(text)
     try:
         if isinstance(output_schema, type) and issubclass(output_schema, BaseModel):
             return output_schema.model_validate_json(document)
@@ -36,3 +35,9 @@ def parsed_answer(output_schema: Any, text: str | None) -> Any:
         problem = str(error)
     log.debug("an answer does not fit its output_schema: %s", problem)
     return None
+
+
+def unfenced(text: str) -> str:
+    """The document in an answer: the text, without the Markdown block that it may stand in."""
+    fenced = _FENCED.fullmatch(text)
+    return fenced[1] if fenced else text

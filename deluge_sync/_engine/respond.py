@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from deluge_sync._adapters.mcp_servers import secrets_of
 from deluge_sync._engine.parsed import parsed_answer
 from deluge_sync.models.pricing import cost_usd
 from deluge_sync.prompt.parts import copy_json
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from deluge_sync._engine.job import Job
 
 __all__ = ["answer_response", "failure_response", "repeated_response"]
+
+# All at once: `dataclasses.replace` asks for them one by one, which for so many fields is as dear as a look-up.
+_values_of = attrgetter(*(field.name for field in fields(APIResponse)))
 
 
 def answer_response(job: Job, reply: ModelReply, *, reason: str | None, latency_s: float | None) -> APIResponse:
@@ -73,22 +78,24 @@ def repeated_response(job: Job, response: APIResponse) -> APIResponse:
 
     It shares nothing with the other that somebody might change.
     """
-    return replace(
-        response,
-        id=job.id,
-        prompt=job.prompt,
-        content=response.content.copy() if response.content is not None else None,
-        parsed=parsed_answer(job.extras.output_schema, response.text),
-        logprobs=copy_json(response.logprobs),
-        raw_response=copy_json(response.raw_response),
-        cost=0.0,
-        local_cache_hit=not response.is_error,
-        attempts=0,
-        latency_s=None,
-    )
+    repeated = APIResponse(*_values_of(response))
+    repeated.id = job.id
+    repeated.prompt = job.prompt
+    repeated.content = response.content.copy() if response.content is not None else None
+    schema = job.extras.output_schema
+    repeated.parsed = None if schema is None else parsed_answer(schema, response.text)
+    repeated.logprobs = copy_json(response.logprobs)
+    repeated.raw_response = copy_json(response.raw_response)
+    repeated.cost = 0.0
+    repeated.local_cache_hit = not response.is_error
+    repeated.attempts = 0
+    repeated.latency_s = None
+    return repeated
 
 
 def _message(job: Job, failure: Failure, reason: str | None) -> str:
     """What went wrong. Some servers quote the key they refuse, and not every key looks like one."""
     message = f"{failure.message} ({reason})" if reason else failure.message
-    return message if job.route.api_key is None else job.route.api_key.hide_in(message)
+    for secret in (job.route.api_key, *secrets_of(job.extras.tools)):
+        message = message if secret is None else secret.hide_in(message)
+    return message

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SharedFlights", "is_own_affair"]
 
-# The caller left, its patience was at an end, or an object of its own broke: that says nothing of the others.
-_OWN_AFFAIRS = frozenset({FailureKind.CANCELLED, FailureKind.OUTAGE, FailureKind.INTERNAL})
+# The caller left, its patience or money was at an end, or an object of its own broke: that says nothing of the others.
+_OWN_AFFAIRS = frozenset({FailureKind.CANCELLED, FailureKind.OUTAGE, FailureKind.BUDGET, FailureKind.INTERNAL})
 # With so little time left, another attempt may not have been made that would have been made otherwise.
 _SHORT_OF_TIME_S = 30.0
 

@@ -5,10 +5,15 @@ any loop of any thread. `bridge` is what all of them use; each concern of the cl
 """
 
 from deluge_sync.aio.agents import AsyncAgents
+from deluge_sync.aio.batches import AsyncBatches
+from deluge_sync.aio.embeddings import AsyncEmbeddings
+from deluge_sync.aio.estimate import AsyncEstimates
+from deluge_sync.aio.iterate import AsyncIteration
 from deluge_sync.aio.prompts import AsyncPrompts, StreamItem
+from deluge_sync.aio.tasks import AsyncTasks
 
 __all__ = ["AsyncFacade", "StreamItem"]
 
 
-class AsyncFacade(AsyncPrompts, AsyncAgents):
+class AsyncFacade(AsyncPrompts, AsyncIteration, AsyncTasks, AsyncEstimates, AsyncAgents, AsyncBatches, AsyncEmbeddings):
     """The awaitable half of `LLMClient`. Each method takes the arguments of its blocking twin and gives the same."""

@@ -34,6 +34,7 @@ class AsyncAgents:
             event_loop: AbstractEventLoop | None = None,
             **options: Any,
         ) -> Stoppable[list[Outcome]]: ...
+        async def _areached(self, tools: Any) -> Any: ...
 
     async def run_agent_loop(
         self,
@@ -49,10 +50,12 @@ class AsyncAgents:
         cache: str | None = None,
         service_tier: str | None = None,
         prefer_model: str | None = None,
+        max_cost: float | None = None,
     ) -> Outcome:
         """Like `run_agent_loop_sync`; async tools run in this event loop. Cancelling the task ends the agent loop."""
         import asyncio  # as in `bridge.in_thread`
 
+        tools = await self._areached(tools)
         loop = self._agent_loop(
             conversation,
             event_loop=asyncio.get_running_loop(),
@@ -66,6 +69,7 @@ class AsyncAgents:
             cache=cache,
             service_tier=service_tier,
             prefer_model=prefer_model,
+            max_cost=max_cost,
         )
         self._agents.start(loop)
         try:
@@ -98,10 +102,12 @@ class AsyncAgents:
         cache: str | None = None,
         service_tier: str | None = None,
         prefer_model: str | None = None,
+        max_cost: float | None = None,
     ) -> list[Outcome]:
         """Like `process_agent_loops_sync`; async tools run in this event loop. Cancelling the task ends all loops."""
         import asyncio  # as in `bridge.in_thread`
 
+        tools = await self._areached(tools)
         call = self._agent_loops(
             conversations,
             event_loop=asyncio.get_running_loop(),
@@ -116,5 +122,6 @@ class AsyncAgents:
             cache=cache,
             service_tier=service_tier,
             prefer_model=prefer_model,
+            max_cost=max_cost,
         )
         return await in_thread(call)

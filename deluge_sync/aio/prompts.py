@@ -8,12 +8,12 @@ from deluge_sync.aio.bridge import in_thread, into_loop
 from deluge_sync.response import APIResponse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
     from deluge_sync.aio.bridge import Stoppable
     from deluge_sync.deltas import StreamEvent
     from deluge_sync.prompt import Prompt
-    from deluge_sync.tool import Tool
+    from deluge_sync.tool import AnyTool
 
 __all__ = ["AsyncPrompts", "StreamItem"]
 
@@ -33,10 +33,11 @@ class AsyncPrompts:
     if TYPE_CHECKING:
 
         def _prepare(
-            self, prompts: Iterable[Prompt] | Prompt, *, show_progress: bool, **extras: Any
+            self, prompts: Iterable[Prompt] | Prompt, *, show_progress: bool, max_cost: float | None, **extras: Any
         ) -> Stoppable[list[APIResponse]]: ...
         def _stream(self, prompt: Any, tools: Any, **extras: Any) -> Deliverable: ...
         def _shown(self, prompt: Any, tools: Any, **extras: Any) -> Stoppable[APIResponse]: ...
+        async def _areached(self, tools: Any) -> Any: ...
 
     @overload
     async def process_prompts_async(
@@ -45,11 +46,12 @@ class AsyncPrompts:
         *,
         return_completions_only: Literal[False] = False,
         show_progress: bool = True,
-        tools: Sequence[Tool | Mapping[str, Any]] | None = None,
+        tools: Sequence[AnyTool] | None = None,
         output_schema: Any = None,
         cache: str | None = None,
         service_tier: str | None = None,
         prefer_model: str | None = None,
+        max_cost: float | None = None,
     ) -> list[APIResponse]: ...
     @overload
     async def process_prompts_async(
@@ -58,11 +60,12 @@ class AsyncPrompts:
         *,
         return_completions_only: Literal[True],
         show_progress: bool = True,
-        tools: Sequence[Tool | Mapping[str, Any]] | None = None,
+        tools: Sequence[AnyTool] | None = None,
         output_schema: Any = None,
         cache: str | None = None,
         service_tier: str | None = None,
         prefer_model: str | None = None,
+        max_cost: float | None = None,
     ) -> list[str | None]: ...
     async def process_prompts_async(
         self,
@@ -70,13 +73,15 @@ class AsyncPrompts:
         *,
         return_completions_only: bool = False,
         show_progress: bool = True,
-        tools: Sequence[Tool | Mapping[str, Any]] | None = None,
+        tools: Sequence[AnyTool] | None = None,
         output_schema: Any = None,
         cache: str | None = None,
         service_tier: str | None = None,
         prefer_model: str | None = None,
+        max_cost: float | None = None,
     ) -> list[APIResponse] | list[str | None]:
         """Like `process_prompts_sync`. Cancelling the awaiting task cancels the prompts that have no answer yet."""
+        tools = await self._areached(tools)
         call = self._prepare(
             prompts,
             show_progress=show_progress,
@@ -85,6 +90,7 @@ class AsyncPrompts:
             cache=cache,
             service_tier=service_tier,
             prefer_model=prefer_model,
+            max_cost=max_cost,
         )
         responses = await in_thread(call)
         return [response.completion for response in responses] if return_completions_only else responses
@@ -92,7 +98,7 @@ class AsyncPrompts:
     async def stream_chat(
         self,
         prompt: Prompt,
-        tools: Sequence[Tool | Mapping[str, Any]] | None = None,
+        tools: Sequence[AnyTool] | None = None,
         *,
         output_schema: Any = None,
         cache: str | None = None,
@@ -102,6 +108,7 @@ class AsyncPrompts:
         """Like `stream_chat_sync`. Leaving the loop early, or cancelling the task, cuts the answer off."""
         import asyncio  # as in `bridge.in_thread`
 
+        tools = await self._areached(tools)
         loop, arrived = asyncio.get_running_loop(), asyncio.Queue[Any]()
         call = self._stream(
             prompt,
@@ -124,7 +131,7 @@ class AsyncPrompts:
     async def stream(
         self,
         prompt: Prompt,
-        tools: Sequence[Tool | Mapping[str, Any]] | None = None,
+        tools: Sequence[AnyTool] | None = None,
         *,
         output_schema: Any = None,
         cache: str | None = None,
@@ -132,6 +139,7 @@ class AsyncPrompts:
         prefer_model: str | None = None,
     ) -> APIResponse:
         """Like `stream_sync`. Cancelling the awaiting task cuts the answer off."""
+        tools = await self._areached(tools)
         return await in_thread(
             self._shown(
                 prompt,

@@ -1,45 +1,31 @@
-"""The agent loops of `LLMClient`: arguments checked, conversations turned into loops. `aio` has the awaitable half."""
+"""The agent loops of `LLMClient`. `aio.agents` has the awaitable half."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from deluge_sync._engine.job import Run
-from deluge_sync.agent import AgentLoop, Agents, AgentTool, Crew, Outcome, Plan, RoundHook, Rules, Toolbox
-from deluge_sync.client import settings
-from deluge_sync.client.collect import Collect
-from deluge_sync.client.feed import Feed
-from deluge_sync.client.prompts import as_prompts, length_of
-from deluge_sync.errors import ClientClosedError, ConfigError, Interrupted
-from deluge_sync.prompt import Conversation, Prompt, ToolCall, to_conversation
-from deluge_sync.response import Round
+from deluge_sync.errors import ClientClosedError, Interrupted
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
+    import threading
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from deluge_sync._adapters.call import Extras
     from deluge_sync._engine.engine import Engine
+    from deluge_sync._engine.job import Run
+    from deluge_sync.agent import AgentLoop, Agents, AgentTool, Outcome, RoundHook
+    from deluge_sync.client.collect import Collect
+    from deluge_sync.client.loop_maker import LoopMaker
+    from deluge_sync.prompt import Prompt, ToolCall
     from deluge_sync.tracker import Tracker
 
 __all__ = ["AgentCalls"]
 
 _SIGNAL_CHECK_S: Final = 0.25
 _LAST_WORDS_S: Final = 1.0
-# So many loops are under way at once: enough to keep every worker busy, few enough for memory to stay flat.
-_WINDOW: Final = 2_500
-
-
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    """A loop that ended before it began."""
-
-    id: int
-    future: Future[Outcome] = field(default_factory=Future)
 
 
 class AgentCalls:
@@ -47,9 +33,13 @@ class AgentCalls:
 
     if TYPE_CHECKING:
         tracker: Tracker
-        _agents: Agents
+        _lock: threading.Lock
+        _is_closed: bool
+        _task_numbers: Iterator[int]
+        _made_agents: Agents | None
 
         def _running_engine(self) -> Engine: ...
+        def _reached(self, tools: Any) -> Any: ...
         def _extras(
             self,
             *,
@@ -59,6 +49,8 @@ class AgentCalls:
             service_tier: str | None,
             prefer_model: str | None,
         ) -> Extras: ...
+        def _run(self, max_cost: float | None, *, service_tier: str | None) -> Run: ...
+        def _expect(self, count: int | None) -> None: ...
         def _display(self, total: int | None, *, show: bool) -> AbstractContextManager[object]: ...
 
     def run_agent_loop_sync(
@@ -75,6 +67,7 @@ class AgentCalls:
         cache: str | None = None,
         service_tier: str | None = None,
         prefer_model: str | None = None,
+        max_cost: float | None = None,
     ) -> Outcome:
         """Ask, run the tools that the model calls, and ask again, until it calls none: `(conversation, response)`.
 
@@ -118,6 +111,7 @@ class AgentCalls:
             cache=cache,
             service_tier=service_tier,
             prefer_model=prefer_model,
+            max_cost=max_cost,
         )
         self._agents.start(loop)
         return _wait(loop)
@@ -136,6 +130,7 @@ class AgentCalls:
         cache: str | None = None,
         service_tier: str | None = None,
         prefer_model: str | None = None,
+        max_cost: float | None = None,
     ) -> int:
         """Begin what `run_agent_loop_sync` does and return at once: an id for `wait_for_agent_loop`.
 
@@ -154,6 +149,7 @@ class AgentCalls:
             cache=cache,
             service_tier=service_tier,
             prefer_model=prefer_model,
+            max_cost=max_cost,
         )
         self._agents.keep(loop)  # first, so that a Ctrl-C cannot lose what was begun
         try:
@@ -190,11 +186,12 @@ class AgentCalls:
         cache: str | None = None,
         service_tier: str | None = None,
         prefer_model: str | None = None,
+        max_cost: float | None = None,
     ) -> list[Outcome]:
         """Run a loop for each conversation, at most 2,500 at once, and wait: `(conversation, response)` in their order.
 
         Arguments as in `run_agent_loop_sync`; a response's `id` is the place of its conversation. One that cannot be
-        read becomes an error response. The progress display counts rounds.
+        read becomes an error response. The progress display counts rounds. `max_cost` is for all loops together.
 
         Raises:
             ConfigError, MissingKeyError: before anything is sent.
@@ -213,6 +210,7 @@ class AgentCalls:
             cache=cache,
             service_tier=service_tier,
             prefer_model=prefer_model,
+            max_cost=max_cost,
         )
         try:
             return call.run()
@@ -221,56 +219,26 @@ class AgentCalls:
 
     # --- how a loop is made
 
-    def _agent_loop(
-        self, conversation: Any, *, loop_id: int = 0, event_loop: AbstractEventLoop | None = None, **options: Any
-    ) -> AgentLoop:
-        make = self._loop_maker(event_loop, **options)
-        return make(loop_id, to_conversation(conversation))
+    @property
+    def _agents(self) -> Agents:
+        """All loops of the client: those that run, and those whose outcome was not asked for."""
+        from deluge_sync.agent import Agents  # with the first loop: prompts need none of it
 
-    def _agent_loops(
-        self, conversations: Any, *, show_progress: bool, event_loop: AbstractEventLoop | None = None, **options: Any
-    ) -> Collect[Outcome]:
-        conversations = as_prompts(conversations)
-        make, engine = self._loop_maker(event_loop, **options), self._running_engine()
+        with self._lock:
+            if self._made_agents is None:
+                self._made_agents = Agents(self._task_numbers, is_closed=self._is_closed)
+            return self._made_agents
 
-        def prepare(position: int, prompt: Any) -> AgentLoop | _Refused:
-            try:
-                return make(position, to_conversation(prompt))
-            except ConfigError as error:
-                return _refused(engine, position, error)
+    def _agent_loop(self, conversation: Any, **options: Any) -> AgentLoop:
+        return self._loop_maker().loop(conversation, **options)
 
-        feed = Feed[Outcome](
-            conversations, prepare, self._agents.start, _stop_all, window=_WINDOW, is_answer=_has_paid_round
-        )
-        return Collect(feed, self._display(0, show=show_progress), length_of(conversations))
+    def _agent_loops(self, conversations: Any, **options: Any) -> Collect[Outcome]:
+        return self._loop_maker().loops(conversations, **options)
 
-    def _loop_maker(
-        self,
-        event_loop: AbstractEventLoop | None,
-        *,
-        tools: Any,
-        max_rounds: int,
-        tool_timeout: float | None,
-        max_result_chars: int,
-        on_round: RoundHook | None,
-        approve: Callable[[ToolCall], Any] | None,
-        **extras: Any,
-    ) -> Callable[[int, Conversation], AgentLoop]:
-        """Makes loops that share what one call of the client learns about keys and models."""
-        settings.check_whole_numbers(max_rounds=max_rounds, max_result_chars=max_result_chars)
-        if tool_timeout is not None:
-            settings.check_numbers(tool_timeout=tool_timeout)
-        settings.check_callable("on_round", on_round)
-        settings.check_callable("approve", approve)
-        toolbox, rules = Toolbox(tools), Rules(tool_timeout, max_result_chars, approve)
-        plan = Plan(self._extras(tools=toolbox.offered, **extras), max_rounds, on_round, self.tracker.expect)
-        engine, run, workshop = self._running_engine(), Run(), self._agents.workshop
+    def _loop_maker(self) -> LoopMaker:
+        from deluge_sync.client.loop_maker import LoopMaker  # with the first loop: it loads all of `agent`
 
-        def make(loop_id: int, conversation: Conversation) -> AgentLoop:
-            crew = Crew(workshop, toolbox, rules, loop=event_loop)
-            return AgentLoop(loop_id, conversation, engine=engine, run=run, crew=crew, plan=plan)
-
-        return make
+        return LoopMaker(self)
 
 
 def _wait(loop: AgentLoop) -> Outcome:
@@ -286,26 +254,9 @@ def _wait(loop: AgentLoop) -> Outcome:
 
 def _last_words(loop: AgentLoop) -> Outcome | None:
     """What a loop that was stopped has to show, or None."""
+    from deluge_sync.client.loop_maker import has_paid_round  # the loop has loaded it
+
     with suppress(TimeoutError):
         outcome = loop.future.result(timeout=_LAST_WORDS_S)
-        return outcome if _has_paid_round(outcome) else None
+        return outcome if has_paid_round(outcome) else None
     return None
-
-
-def _has_paid_round(outcome: Outcome) -> bool:
-    return any(not each.is_error for each in outcome[1].rounds)
-
-
-def _stop_all(loops: Iterable[AgentLoop | _Refused]) -> None:
-    for loop in loops:
-        if isinstance(loop, AgentLoop):
-            loop.stop()
-
-
-def _refused(engine: Engine, position: int, error: ConfigError) -> _Refused:
-    """The outcome of a conversation that cannot be read: an error response of one round that was never sent."""
-    response = engine.refuse(position, error, run=Run()).future.result()
-    response.rounds = (Round.of(response),)
-    refused = _Refused(position)
-    refused.future.set_result((Conversation(), response))
-    return refused

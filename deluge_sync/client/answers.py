@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from deluge_sync._adapters.json_schema import schema_of
-from deluge_sync._engine.job import Run
 from deluge_sync.aio import StreamItem
 from deluge_sync.client import settings
+from deluge_sync.client.budgets import run_within
 from deluge_sync.client.collect import Collect
 from deluge_sync.client.feed import Feed
 from deluge_sync.client.prompts import as_prompts, length_of
@@ -20,11 +20,14 @@ from deluge_sync.prompt import Prompt, to_conversation
 
 if TYPE_CHECKING:
     from deluge_sync._adapters.call import Extras
-    from deluge_sync._engine.engine import Engine, EngineSettings
-    from deluge_sync._engine.job import Job
+    from deluge_sync._engine.budget import Budget
+    from deluge_sync._engine.engine import Engine
+    from deluge_sync._engine.job import Job, Run
+    from deluge_sync._engine.settings import EngineSettings
     from deluge_sync._engine.streaming import Listener
+    from deluge_sync.models import Model
     from deluge_sync.response import APIResponse
-    from deluge_sync.tool import Tool
+    from deluge_sync.tool import AnyTool
     from deluge_sync.tracker import Tracker
 
 __all__ = ["PromptCalls"]
@@ -41,11 +44,15 @@ class PromptCalls:
     if TYPE_CHECKING:
         tracker: Tracker
         _plain_call: Extras
+        _models: list[Model]
+        _budget: Budget | None
         _engine_settings: EngineSettings
 
         @property
         def models(self) -> list[str]: ...
         def _running_engine(self) -> Engine: ...
+        def _reached(self, tools: Any) -> Any: ...
+        def _expect(self, count: int | None) -> None: ...
         def _display(self, total: int | None, *, show: bool) -> AbstractContextManager[object]: ...
 
     @overload
@@ -55,11 +62,12 @@ class PromptCalls:
         *,
         return_completions_only: Literal[False] = False,
         show_progress: bool = True,
-        tools: Sequence[Tool | Mapping[str, Any]] | None = None,
+        tools: Sequence[AnyTool] | None = None,
         output_schema: Any = None,
         cache: str | None = None,
         service_tier: str | None = None,
         prefer_model: str | None = None,
+        max_cost: float | None = None,
     ) -> list[APIResponse]: ...
     @overload
     def process_prompts_sync(
@@ -68,11 +76,12 @@ class PromptCalls:
         *,
         return_completions_only: Literal[True],
         show_progress: bool = True,
-        tools: Sequence[Tool | Mapping[str, Any]] | None = None,
+        tools: Sequence[AnyTool] | None = None,
         output_schema: Any = None,
         cache: str | None = None,
         service_tier: str | None = None,
         prefer_model: str | None = None,
+        max_cost: float | None = None,
     ) -> list[str | None]: ...
     def process_prompts_sync(
         self,
@@ -80,11 +89,12 @@ class PromptCalls:
         *,
         return_completions_only: bool = False,
         show_progress: bool = True,
-        tools: Sequence[Tool | Mapping[str, Any]] | None = None,
+        tools: Sequence[AnyTool] | None = None,
         output_schema: Any = None,
         cache: str | None = None,
         service_tier: str | None = None,
         prefer_model: str | None = None,
+        max_cost: float | None = None,
     ) -> list[APIResponse] | list[str | None]:
         """Answer all prompts and wait for it. One response per prompt, in the prompts' order.
 
@@ -97,6 +107,9 @@ class PromptCalls:
             service_tier: "auto", "default", "flex" or "priority".
             prefer_model: of several models the one to ask first; "last" is the one that answered the conversation
                 last. When it cannot answer, the others are asked as usual.
+            max_cost: US dollars for all these prompts together. A request is sent only if the most that it can cost
+                still fits beside what was spent and what those under way can cost; otherwise the prompt waits, and
+                when it is clear that it will never fit it becomes an error response of the kind "budget".
 
         Raises:
             ConfigError, MissingKeyError: before anything is sent.
@@ -110,6 +123,7 @@ class PromptCalls:
             cache=cache,
             service_tier=service_tier,
             prefer_model=prefer_model,
+            max_cost=max_cost,
         )
         try:
             responses = call.run()
@@ -124,11 +138,12 @@ class PromptCalls:
         show_progress: bool = True,
         total: int | None = None,
         on_response: Callable[[int, APIResponse], None] | None = None,
-        tools: Sequence[Tool | Mapping[str, Any]] | None = None,
+        tools: Sequence[AnyTool] | None = None,
         output_schema: Any = None,
         cache: str | None = None,
         service_tier: str | None = None,
         prefer_model: str | None = None,
+        max_cost: float | None = None,
     ) -> Iterator[tuple[int, APIResponse]]:
         """Yield `(position, response)` as answers come, in any order; for more prompts than fit into memory.
 
@@ -139,28 +154,25 @@ class PromptCalls:
         moment. It may run in several threads at once; what it raises ends the iteration. Other arguments and errors as
         in `process_prompts_sync`, `Interrupted` excepted.
         """
-        if on_response is not None:
-            settings.check_callable("on_response", on_response)
-        extras = self._extras(
-            tools=tools, output_schema=output_schema, cache=cache, service_tier=service_tier, prefer_model=prefer_model
+        return iter(
+            self._iteration(
+                prompts,
+                show_progress=show_progress,
+                total=total,
+                on_response=on_response,
+                tools=tools,
+                output_schema=output_schema,
+                cache=cache,
+                service_tier=service_tier,
+                prefer_model=prefer_model,
+                max_cost=max_cost,
+            )
         )
-        prompts = as_prompts(prompts)
-        window = _WINDOW_PER_WORKER * self._engine_settings.max_workers
-        feed = self._feed(prompts, extras, window=window, on_response=on_response)
-        return self._iterate(feed, self._display(length_of(prompts) if total is None else total, show=show_progress))
-
-    @staticmethod
-    def _iterate(feed: Feed[APIResponse], display: AbstractContextManager[object]) -> Iterator[tuple[int, APIResponse]]:
-        with display:
-            try:
-                yield from feed
-            finally:
-                feed.stop()
 
     def stream_chat_sync(
         self,
         prompt: Prompt,
-        tools: Sequence[Tool | Mapping[str, Any]] | None = None,
+        tools: Sequence[AnyTool] | None = None,
         *,
         output_schema: Any = None,
         cache: str | None = None,
@@ -188,7 +200,7 @@ class PromptCalls:
     def stream_sync(
         self,
         prompt: Prompt,
-        tools: Sequence[Tool | Mapping[str, Any]] | None = None,
+        tools: Sequence[AnyTool] | None = None,
         *,
         output_schema: Any = None,
         cache: str | None = None,
@@ -207,11 +219,30 @@ class PromptCalls:
 
     # --- how a call is made
 
-    def _prepare(self, prompts: Any, *, show_progress: bool, **extras: Any) -> Collect[APIResponse]:
+    def _iteration(
+        self,
+        prompts: Any,
+        *,
+        show_progress: bool,
+        total: int | None,
+        on_response: Callable[[int, APIResponse], None] | None,
+        max_cost: float | None,
+        **extras: Any,
+    ) -> _Iteration:
+        if on_response is not None:
+            settings.check_callable("on_response", on_response)
+        prompts = as_prompts(prompts)
+        window = _WINDOW_PER_WORKER * self._engine_settings.max_workers
+        feed = self._feed(prompts, self._extras(**extras), window=window, on_response=on_response, max_cost=max_cost)
+        return _Iteration(feed, self._display(length_of(prompts) if total is None else total, show=show_progress))
+
+    def _prepare(
+        self, prompts: Any, *, show_progress: bool, max_cost: float | None, **extras: Any
+    ) -> Collect[APIResponse]:
         prompts = as_prompts(prompts)
         total = length_of(prompts)
         window = max(_WINDOW_OF_LISTS, _WINDOW_PER_WORKER * self._engine_settings.max_workers)
-        feed = self._feed(prompts, self._extras(**extras), window=window)
+        feed = self._feed(prompts, self._extras(**extras), window=window, max_cost=max_cost)
         return Collect(feed, self._display(total, show=show_progress), total)
 
     def _extras(
@@ -227,12 +258,15 @@ class PromptCalls:
             schema_of(output_schema)
         return replace(
             self._plain_call,
-            tools=settings.tools_of(tools),
+            tools=settings.tools_of(self._reached(tools)),
             output_schema=output_schema,
             cache_pattern=cache,
             service_tier=service_tier,
             prefer_model=prefer_model,
         )
+
+    def _run(self, max_cost: float | None, *, service_tier: str | None) -> Run:
+        return run_within(self._budget, max_cost, self._models, service_tier=service_tier)
 
     def _feed(
         self,
@@ -240,9 +274,11 @@ class PromptCalls:
         extras: Extras,
         *,
         window: int,
+        max_cost: float | None,
         on_response: Callable[[int, APIResponse], None] | None = None,
     ) -> Feed[APIResponse]:
-        engine, run = self._running_engine(), Run()
+        run = self._run(max_cost, service_tier=extras.service_tier)
+        engine = self._running_engine()
 
         def prepare(position: int, prompt: Any) -> Job:
             try:
@@ -255,8 +291,9 @@ class PromptCalls:
 
     def _stream(self, prompt: Any, tools: Any, **extras: Any) -> StreamCall:
         call = self._extras(tools=tools, **extras)
-        engine, conversation, run = self._running_engine(), to_conversation(prompt), Run()
-        self.tracker.expect(1)
+        run = self._run(None, service_tier=call.service_tier)
+        engine, conversation = self._running_engine(), to_conversation(prompt)
+        self._expect(1)
 
         def submit(listener: Listener) -> Job:
             return engine.submit(0, conversation, run=run, extras=call, listener=listener)
@@ -265,3 +302,22 @@ class PromptCalls:
 
     def _shown(self, prompt: Any, tools: Any, **extras: Any) -> ShownCall:
         return ShownCall(self._stream(prompt, tools, **extras))
+
+
+class _Iteration:
+    """Answers one by one, with progress shown meanwhile. Iterated once; `stop` from any thread."""
+
+    def __init__(self, feed: Feed[APIResponse], display: AbstractContextManager[object]) -> None:
+        self._feed = feed
+        self._display = display
+
+    def __iter__(self) -> Iterator[tuple[int, APIResponse]]:
+        with self._display:
+            try:
+                yield from self._feed
+            finally:
+                self._feed.stop()
+
+    def stop(self) -> None:
+        """Cancel what is outstanding and end the iteration."""
+        self._feed.stop()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
-from contextlib import suppress
 from queue import Empty, SimpleQueue
+from time import sleep
 from typing import Any, Generic, Protocol, TypeVar
 
 from deluge_sync._adapters.failure import FailureKind
@@ -14,6 +14,10 @@ from deluge_sync.errors import ClientClosedError
 __all__ = ["Feed"]
 
 _SIGNAL_CHECK_S = 0.25
+# Thousands of answers a second would wake the iterating thread as often, and each time it and a worker would take the
+# interpreter from each other. So where many are to come, it lets them gather for a moment, and wakes for all of them.
+_GATHER_S = 0.002
+_MANY = 32
 
 T = TypeVar("T")
 
@@ -66,7 +70,8 @@ class Feed(Generic[T]):
         self._on_response = on_response
         self._is_answer = is_answer
         self._callback_error: Exception | None = None
-        self._outstanding: set[Pending[T]] = set()
+        # By their futures, which know nothing of them: what is taken is freed at once, and not by a garbage collector.
+        self._outstanding: dict[Future[T], Pending[T]] = {}
         self._finished: SimpleQueue[Pending[T] | None] = SimpleQueue()
         self._is_exhausted = False
         self._closed_error: ClientClosedError | None = None
@@ -86,14 +91,14 @@ class Feed(Generic[T]):
                 raise self._callback_error
             # Forgotten when it was taken: a Ctrl-C on the way would lose it otherwise.
             yield job.id, job.future.result()
-            self._outstanding.discard(job)
+            self._outstanding.pop(job.future, None)
         if self._closed_error is not None:
             raise self._closed_error
 
     def stop(self) -> None:
         """Cancel what is outstanding and end the iteration. From any thread; a second call does nothing."""
         self._is_stopped = True
-        self._cancel(list(self._outstanding))
+        self._cancel(list(self._outstanding.values()))
         self._finished.put(None)
 
     def finished_rest(self, *, wait_s: float = 0.0) -> Iterator[tuple[int, T]]:
@@ -101,7 +106,7 @@ class Feed(Generic[T]):
 
         wait_s: wait so long for what was cut off to be told.
         """
-        outstanding = list(self._outstanding)
+        outstanding = list(self._outstanding.values())
         if wait_s:
             wait([job.future for job in outstanding], timeout=wait_s)
         for job in outstanding:
@@ -114,9 +119,13 @@ class Feed(Generic[T]):
         The wait is cut in slices, because Python raises a Ctrl-C only between two instructions: one that comes just
         before the main thread begins to wait, or in another thread, would wait with it.
         """
+        if self._finished.empty() and len(self._outstanding) > _MANY:
+            sleep(_GATHER_S)
         while True:
-            with suppress(Empty):
+            try:
                 return self._finished.get(timeout=_SIGNAL_CHECK_S)
+            except Empty:
+                continue
 
     def _has_room(self) -> bool:
         return not self._is_exhausted and len(self._outstanding) < self._window
@@ -128,8 +137,8 @@ class Feed(Generic[T]):
             self._is_exhausted = True
             return
         job = self._prepare(position, prompt)
-        self._outstanding.add(job)
-        job.future.add_done_callback(lambda _: self._hand_over(job))
+        self._outstanding[job.future] = job
+        job.future.add_done_callback(self._hand_over)
         if not job.future.done():
             self._start_noted(job)
 
@@ -137,14 +146,15 @@ class Feed(Generic[T]):
         try:
             self._start(job)
         except ClientClosedError as error:
-            self._outstanding.discard(job)
+            self._outstanding.pop(job.future, None)
             self._is_exhausted, self._closed_error = True, error
             return
         if self._is_stopped:  # looked at after it was started: `stop` sets the flag first, and cancels then
             self._cancel([job])
 
-    def _hand_over(self, job: Pending[T]) -> None:
+    def _hand_over(self, future: Future[T]) -> None:
         """In the worker's thread, before it goes on to its next job."""
+        job = self._outstanding[future]
         if self._on_response is not None:
             try:
                 self._on_response(job.id, job.future.result())

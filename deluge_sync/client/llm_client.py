@@ -5,32 +5,43 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
+from itertools import count
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from deluge_sync._adapters.call import Extras
-from deluge_sync._display import open_display
-from deluge_sync._engine.engine import Engine, EngineSettings
 from deluge_sync._engine.limiter import LeakyBucketLimiter
-from deluge_sync._engine.pool import Pool
+from deluge_sync._engine.pool import Pool, Route
 from deluge_sync._engine.retry import RetryPolicy
+from deluge_sync._engine.settings import EngineSettings
+from deluge_sync._engine.tasks import Tasks
 from deluge_sync._fork import start_afresh_in_child
-from deluge_sync.agent import Agents
 from deluge_sync.aio import AsyncFacade
 from deluge_sync.client import settings
 from deluge_sync.client.agents import AgentCalls
 from deluge_sync.client.answers import PromptCalls
-from deluge_sync.client.routes import find_models, make_routes
+from deluge_sync.client.batches import BatchCalls
+from deluge_sync.client.budgets import budget_of_client
+from deluge_sync.client.config_file import ConfigFiles
+from deluge_sync.client.embeddings import EmbeddingCalls
+from deluge_sync.client.estimate import EstimateCalls
+from deluge_sync.client.mcp import MCPCalls
+from deluge_sync.client.opening import Opening
+from deluge_sync.client.routes import Limiters, find_models, make_routes
+from deluge_sync.client.tasks import TaskCalls
 from deluge_sync.config import ReasoningEffort, SamplingParams
 from deluge_sync.errors import ClientClosedError, ConfigError
+from deluge_sync.tool.mcp.registry import Holder
 from deluge_sync.tracker import Limits, Tracker
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from deluge_sync._engine.engine import Engine
+    from deluge_sync.models import Model
     from deluge_sync.response import APIResponse
 
 __all__ = ["LLMClient"]
@@ -42,7 +53,18 @@ _LIMIT_FIELDS = {
 }
 
 
-class LLMClient(PromptCalls, AgentCalls, AsyncFacade):
+class LLMClient(
+    ConfigFiles,
+    Opening,
+    PromptCalls,
+    TaskCalls,
+    EstimateCalls,
+    AgentCalls,
+    MCPCalls,
+    BatchCalls,
+    EmbeddingCalls,
+    AsyncFacade,
+):
     """Answers prompts through hosted models. One client serves any number of threads, with or without event loops.
 
     A prompt is a text, a `Message`, a `Conversation`, or a list of messages in OpenAI's form. Each gets one
@@ -51,8 +73,8 @@ class LLMClient(PromptCalls, AgentCalls, AsyncFacade):
     Args:
         model_names: registered names (see `register_model`); with `base_url` any name that the endpoint knows.
         name: shown beside the progress bar.
-        max_requests_per_minute, max_tokens_per_minute: never exceeded in any 60 s. Tokens are those of the prompt
-            and of the longest answer it may get.
+        max_requests_per_minute, max_tokens_per_minute: never exceeded in any 60 s, for each key. Tokens are those of
+            the prompt and of the longest answer it may get.
         max_concurrent_requests: requests on the wire at once.
         sampling_params: one for all models or one each; by default made of `temperature`, `top_p`, `json_mode`,
             `max_new_tokens`, `reasoning_effort`, `thinking_budget`, `seed`, `stop`, `logprobs` and `top_logprobs`.
@@ -69,6 +91,7 @@ class LLMClient(PromptCalls, AgentCalls, AsyncFacade):
         background: have the provider work on answers by itself and look after them, so that none of them holds a
             connection or a place among `max_concurrent_requests`. Needs `use_responses_api`.
         extra_body: fields for the top of every request's JSON, in the provider's own words.
+        force_local_mcp: connect to every `MCPServer` among the tools from here, also where the provider would do it.
         progress: how `show_progress` looks: a panel, a bar, or a log line now and then.
         postprocess: called once with each response, in a worker thread; what it returns is delivered.
         base_url: send everything there; what comes before `/chat/completions`.
@@ -81,6 +104,8 @@ class LLMClient(PromptCalls, AgentCalls, AsyncFacade):
         thinking_budget, seed, stop: see `SamplingParams`.
         background_timeout: seconds that a background answer may take; then it is cancelled.
         stream_idle_timeout: seconds that a streamed answer may pause before it counts as broken.
+        max_cost: US dollars for all prompts that the client ever sends; see `process_prompts_sync`. Each process has
+            its own.
 
     Raises:
         UnknownModelError: a name is not registered.
@@ -88,7 +113,8 @@ class LLMClient(PromptCalls, AgentCalls, AsyncFacade):
         NotImplementedError: `model_weights="dynamic"`.
 
     Threads, connections and keys are taken at the first prompt (`MissingKeyError` is raised there), and made anew in
-    a forked child. `close`, or leaving a `with` block, ends them. `_lock` guards the engine's making and closing.
+    a forked child. `close`, or leaving a `with` block, ends them; `open` opens the client again. `_lock` guards the
+    making and closing of the engine.
     """
 
     def __init__(
@@ -132,6 +158,7 @@ class LLMClient(PromptCalls, AgentCalls, AsyncFacade):
         background_timeout: float = 3_600,
         dedupe: bool = False,
         store_truncated: bool = False,
+        max_cost: float | None = None,
     ) -> None:
         settings.check_whole_numbers(
             max_requests_per_minute=max_requests_per_minute,
@@ -171,12 +198,14 @@ class LLMClient(PromptCalls, AgentCalls, AsyncFacade):
         self.sampling_params = settings.params_of(sampling_params, names, default)
         self._weights = settings.weights_of(model_weights, names)
         self._models = find_models(names, base_url=base_url, use_responses_api=use_responses_api)
+        settings.check_one_key_fits(api_key, self._models, base_url=base_url)
         self._base_url = base_url
         self._api_key = None if api_key is None else settings.key_of("api_key", api_key)
         # Behind a function, as the headers are behind `Extras`: printing the client's attributes shows no key.
         self._env: Callable[[], Mapping[str, str]] = lambda: os.environ if env is None else env
         self._limits = Limits(max_requests_per_minute, max_tokens_per_minute, max_concurrent_requests)
-        if limits == "auto":
+        self._is_auto = limits == "auto"
+        if self._is_auto:
             self._limits = Limits(concurrency=max_concurrent_requests)
         self._limiter = limiter
         self._plain_call = Extras(
@@ -195,6 +224,7 @@ class LLMClient(PromptCalls, AgentCalls, AsyncFacade):
             store_truncated=store_truncated,
             postprocess=postprocess,
         )
+        self._make_budget = partial(budget_of_client, max_cost, self._models)
         self._is_closed = False
         self._start_afresh()
         start_afresh_in_child(self)
@@ -203,7 +233,14 @@ class LLMClient(PromptCalls, AgentCalls, AsyncFacade):
         # A forked child gets counters, threads, connections and a minute's budget of its own.
         self._lock = threading.Lock()
         self._engine: Engine | None = None
-        self._agents = Agents()
+        self._number_engines: dict[Model, tuple[Engine, Route]] = {}
+        self._limiters: Limiters = {}
+        self._task_numbers = count()
+        self._made_agents = None
+        self._tasks = Tasks(self._task_numbers)
+        self._mcp = Holder()
+        self._session = None
+        self._budget = self._make_budget()
         self.tracker = Tracker(self._limits)
 
     @classmethod
@@ -251,21 +288,33 @@ class LLMClient(PromptCalls, AgentCalls, AsyncFacade):
                 self._engine_settings = replace(self._engine_settings, max_workers=max_concurrent_requests)
             if self._limiter is not None:
                 self._limiter.resize(**given)
-            elif self._engine is not None:
-                self._engine.resize(**given)
+            else:
+                for engine in self._engines():
+                    engine.resize(**given)
+                for limiter in self._limiters.values():  # of a closed client, which may be opened again
+                    limiter.resize(**given)
         return self
 
     def close(self) -> None:
-        """Cancel what is not finished and end all threads and connections. The client cannot be used afterwards."""
+        """Cancel what is not finished, and end all threads, connections and the display that `open` began.
+
+        Calls and new tasks raise `ClientClosedError` until `open` opens the client again. Its limits, counts and budget
+        go on from where they were, and what its tasks have given can still be asked for.
+        """
         self._close(in_a_hurry=False)
 
     def _close(self, *, in_a_hurry: bool) -> None:
         with self._lock:
             self._is_closed = True
-            engine, self._engine = self._engine, None
-        self._agents.close()
-        if engine is not None:
+            engines = self._engines()
+            self._engine, self._number_engines = None, {}
+            agents = self._made_agents
+        if agents is not None:
+            agents.close()
+        self._mcp.close()
+        for engine in engines:
             engine.close(in_a_hurry=in_a_hurry)
+        self._end_session()
 
     def __enter__(self) -> Self:
         return self
@@ -280,22 +329,22 @@ class LLMClient(PromptCalls, AgentCalls, AsyncFacade):
 
     # --- how a call is made
 
-    def _display(self, total: int | None, *, show: bool) -> AbstractContextManager[object]:
-        tracker, before = self.tracker, self.tracker.snapshot()
-        tracker.expect(total)
-        if not show:
-            return nullcontext()
-        return open_display(self.progress, lambda: tracker.snapshot().since(before), label=self.name)
-
     def _running_engine(self) -> Engine:
         with self._lock:
             if self._is_closed:
-                raise ClientClosedError("the client is closed")
+                raise ClientClosedError("the client is closed; open() opens it again")
             if self._engine is None:
                 self._engine = self._make_engine()
             return self._engine
 
+    def _engines(self) -> list[Engine]:
+        """Those that run. Called with the lock held."""
+        ours = [] if self._engine is None else [self._engine]
+        return ours + [engine for engine, _ in self._number_engines.values()]
+
     def _make_engine(self) -> Engine:
+        from deluge_sync._engine.engine import Engine  # with the first prompt: it loads requests
+
         routes = make_routes(
             self._models,
             self.sampling_params,
@@ -303,6 +352,7 @@ class LLMClient(PromptCalls, AgentCalls, AsyncFacade):
             api_key=self._api_key,
             env=self._env(),
             limiter_for_key=self._limiter_for_key,
+            limiters=self._limiters,
         )
         return Engine(Pool(routes, self._weights), self._engine_settings, self.tracker)
 
@@ -310,9 +360,13 @@ class LLMClient(PromptCalls, AgentCalls, AsyncFacade):
         if self._limiter is not None:
             return self._limiter
         limits = self._limits
-        if limits.requests_per_minute is None:
-            return LeakyBucketLimiter.auto(limits.concurrency)
-        return LeakyBucketLimiter(limits.requests_per_minute, limits.tokens_per_minute, limits.concurrency)
+        if not self._is_auto:
+            return LeakyBucketLimiter(limits.requests_per_minute, limits.tokens_per_minute, limits.concurrency)
+        limiter = LeakyBucketLimiter.auto(limits.concurrency)
+        limiter.resize(  # by what `with_limits` was told
+            max_requests_per_minute=limits.requests_per_minute, max_tokens_per_minute=limits.tokens_per_minute
+        )
+        return limiter
 
 
 def _read_env_file(path: Path) -> dict[str, str]:

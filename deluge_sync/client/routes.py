@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from deluge_sync._engine.pool import Route
 from deluge_sync.client.settings import key_of
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from deluge_sync._secret import Secret
     from deluge_sync.config import SamplingParams
 
-__all__ = ["ADAPTERS", "find_models", "make_routes"]
+__all__ = ["ADAPTERS", "Limiters", "find_models", "find_place", "make_routes"]
+
+Limiters: TypeAlias = "dict[tuple[str, Secret | None], LeakyBucketLimiter]"
 
 # One module per wire format, loaded with the first model that speaks it: the generated models behind it are large.
 ADAPTERS: Final[Mapping[ApiSpec, str]] = {
@@ -79,8 +81,11 @@ def make_routes(
     api_key: Secret | None,
     env: Mapping[str, str],
     limiter_for_key: Callable[[], LeakyBucketLimiter],
+    limiters: Limiters | None = None,
 ) -> list[Route]:
     """One route a model. Models that are reached with the same key at the same place share a limiter.
+
+    limiters: those that there are already, to which new ones are added.
 
     An `api_key` that is empty text means that none is sent, wherever the models are from.
 
@@ -88,15 +93,30 @@ def make_routes(
         MissingKeyError: a model needs a key and the environment has none.
         ConfigError: what the environment has is no key, or no URL.
     """
-    limiters: dict[tuple[str, Secret | None], LeakyBucketLimiter] = {}
+    limiters = {} if limiters is None else limiters
     routes = []
     for model, model_params in zip(models, params, strict=True):
-        url = base_url.rstrip("/") if base_url else base_url_of(model, env)
-        key = _key(model, api_key, env)
-        limiter = limiters.get((url, key)) or limiters.setdefault((url, key), limiter_for_key())
+        url, key, limiter = find_place(
+            model, base_url=base_url, api_key=api_key, env=env, limiters=limiters, limiter_for_key=limiter_for_key
+        )
         adapter = cast("Adapter", import_module(ADAPTERS[model.api_spec]))
         routes.append(Route(model, model_params, adapter, url, key, limiter))
     return routes
+
+
+def find_place(
+    model: Model,
+    *,
+    base_url: str | None,
+    api_key: Secret | None,
+    env: Mapping[str, str],
+    limiters: Limiters,
+    limiter_for_key: Callable[[], LeakyBucketLimiter],
+) -> tuple[str, Secret | None, LeakyBucketLimiter]:
+    """Where a model is reached, with which key, and the limiter that this key shares. Raises as `make_routes`."""
+    url = base_url.rstrip("/") if base_url else base_url_of(model, env)
+    key = _key(model, api_key, env)
+    return url, key, limiters.get((url, key)) or limiters.setdefault((url, key), limiter_for_key())
 
 
 def _key(model: Model, given: Secret | None, env: Mapping[str, str]) -> Secret | None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from deluge_sync._secret import Secret
 from deluge_sync.config import SamplingParams
 from deluge_sync.errors import ConfigError
 from deluge_sync.prompt.dialects.anthropic_cache import CACHE_PATTERNS
 from deluge_sync.prompt.parts import compact_json
-from deluge_sync.tool import Tool
+
+if TYPE_CHECKING:
+    from deluge_sync.models import Model
+    from deluge_sync.tool import AnyTool
 
 __all__ = [
     "CACHE_PATTERNS",
@@ -25,6 +28,7 @@ __all__ = [
     "check_callable",
     "check_choice",
     "check_numbers",
+    "check_one_key_fits",
     "check_type",
     "check_whole_numbers",
     "headers_of",
@@ -42,8 +46,8 @@ PROGRESS: tuple[str, ...] = get_args(Progress)
 SERVICE_TIERS = ("auto", "default", "flex", "priority")
 
 # RFC 9110, 5.1 and 5.5. Blanks around a value would be cut off on the way.
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE = re.compile(r"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
+_HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_HEADER_VALUE = r"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?"
 # They tell where a request ends: another value than ours would cut it, or make the provider wait for more.
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
 
@@ -134,9 +138,9 @@ def headers_of(extra_headers: Mapping[Any, Any] | None) -> dict[str, str]:
     check_type("extra_headers", extra_headers, Mapping)
     headers = dict(extra_headers or {})
     for name, value in headers.items():
-        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name) or name.lower() in _FRAMING:
+        if not isinstance(name, str) or not re.fullmatch(_HEADER_NAME, name) or name.lower() in _FRAMING:
             raise ConfigError(f"extra_headers: a header of the name {name!r:.80} cannot be sent")
-        if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
+        if not isinstance(value, str) or not re.fullmatch(_HEADER_VALUE, value):
             raise ConfigError(
                 f"extra_headers: the value of {name!r} cannot be sent: it must be a text in one line, of Latin-1 "
                 "characters, without blanks around it"
@@ -157,6 +161,16 @@ def stop_of(stop: str | Sequence[str] | None) -> tuple[str, ...] | None:
     return stop if stop is None else (stop,) if isinstance(stop, str) else tuple(stop)
 
 
+def check_one_key_fits(api_key: str | None, models: Iterable[Model], *, base_url: str | None) -> None:
+    """One key for models of several providers would be shown to those that it is not of."""
+    providers = sorted({model.provider for model in models})
+    if api_key is not None and base_url is None and len(providers) > 1:
+        raise ConfigError(
+            f"api_key is one key, but these models are of several providers: {', '.join(providers)}; "
+            "put each provider's key into its environment variable, or into env="
+        )
+
+
 def key_of(source: str, text: str) -> Secret:
     """The key without the line break that files add, which may leave nothing. `source` says where it is from.
 
@@ -169,17 +183,20 @@ def key_of(source: str, text: str) -> Secret:
     return Secret(key)
 
 
-def tools_of(tools: Iterable[Tool | Mapping[str, Any]] | None) -> tuple[Tool | Mapping[str, Any], ...]:
-    """The tools of one call."""
+def tools_of(tools: Iterable[AnyTool] | None) -> tuple[AnyTool, ...]:
+    """The tools of one call. Those of MCP servers have the server's name before their own where two have the same."""
     if tools is None:
         return ()
     if isinstance(tools, str | Mapping) or not isinstance(tools, Iterable):
         raise ConfigError(f"tools must be a list of tools; got {tools!r:.80}")
+    from deluge_sync.tool import MCPServer, Tool  # with the first tool: most prompts have none
+    from deluge_sync.tool.mcp.naming import distinct
+
     found = tuple(tools)
     for tool in found:
-        if not isinstance(tool, Tool | Mapping):
+        if not isinstance(tool, Tool | MCPServer | Mapping):
             raise ConfigError(f"tools: each must be a Tool or a dict in the provider's form; got {tool!r:.80}")
-    return found
+    return distinct(found)
 
 
 def _is_list(value: object) -> bool:

@@ -7,7 +7,6 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from deluge_sync._display import LiveText
 from deluge_sync._engine.streaming import Listener
 from deluge_sync.aio import StreamItem
 from deluge_sync.response import APIResponse
@@ -71,6 +70,8 @@ class ShownCall:
 
     def run(self) -> APIResponse:
         """The response, once all of it is shown."""
+        from deluge_sync._display import LiveText  # with the first answer that is shown
+
         shown, response = LiveText(), None
         for item in self._call:
             if isinstance(item, str):

@@ -171,6 +171,8 @@ def compact_json(value: Any, *, what: str = "the value") -> str:
 
 def copy_json(value: Any) -> Any:
     """A copy of a JSON value that shares no dict or list with it; other values are the same objects."""
+    if value is None:  # by far the most frequent, and asking for a Mapping is dear
+        return None
     if isinstance(value, Mapping):
         return {key: copy_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -10,7 +10,7 @@ import pytest
 
 from deluge_sync import LeakyBucketLimiter, LLMClient
 from deluge_sync.errors import ConfigError
-from deluge_sync.testing import FakeProvider
+from deluge_sync.testing import FakeProvider, Reply
 
 Connect = Callable[..., LLMClient]
 Factory = Callable[..., FakeProvider]
@@ -87,6 +87,26 @@ def test_told_nothing_it_stays_within_the_limits_of_the_providers_headers(
     assert sum(record.status == 429 for record in provider.ledger) == 0
 
 
+def test_told_only_a_token_limit_it_keeps_that_one(fake_provider: FakeProvider, connect: Connect) -> None:
+    client = connect(fake_provider, limits="auto", max_seconds_per_prompt=1).with_limits(max_tokens_per_minute=1_100)
+
+    responses = client.process_prompts_sync(["x"] * 6, show_progress=False)  # of some 520 tokens each
+
+    assert len(fake_provider.ledger) == 2
+    assert [response.is_error for response in responses].count(True) == 4
+
+
+def test_a_shared_limiter_without_concurrency_leaves_each_client_its_own(
+    fake_provider_factory: Factory, connect: Connect
+) -> None:
+    provider = fake_provider_factory(latency_s=0.05)
+    client = connect(provider, limiter=LeakyBucketLimiter(), max_concurrent_requests=3)
+
+    client.process_prompts_sync(["x"] * 60, show_progress=False)
+
+    assert provider.peak_in_flight == 3
+
+
 def test_a_limit_that_is_too_high_for_the_providers_headers_is_not_used_whole(
     fake_provider_factory: Factory, connect: Connect
 ) -> None:
@@ -106,3 +126,18 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < give_up_at, "it never came to that"
         time.sleep(0.001)
+
+
+def test_tracker_tells_what_counts_against_the_limits_and_the_pause_that_is_kept(fake_provider: FakeProvider) -> None:
+    fake_provider.use_script([None, Reply.error(429, retry_after=30)])
+    client = LLMClient(base_url=fake_provider.openai_url, api_key="k", max_new_tokens=500, max_seconds_per_prompt=2)
+    assert client.tracker.snapshot().tokens_counted == 0
+    for _ in range(2):
+        client.process_prompts_sync("hello", show_progress=False)
+
+    snapshot = client.tracker.snapshot()
+    client.close()
+
+    assert 1_000 <= snapshot.tokens_counted <= 1_100  # OpenAI counts the longest answer, not the one that came
+    assert snapshot.tokens_last_minute < 50
+    assert 20 < snapshot.paused_s <= 30

@@ -134,7 +134,7 @@ def test_only_the_models_are_positional() -> None:
 def test_both_calls_take_exactly_what_the_seed_says(method: Callable[..., Any]) -> None:
     first, *others = parameters(method)
 
-    assert table(method) == [*PROMPTS, ("prefer_model", None)]
+    assert table(method) == [*PROMPTS, ("prefer_model", None), ("max_cost", None)]
     assert first.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
     assert {each.kind for each in others} == {inspect.Parameter.KEYWORD_ONLY}
 

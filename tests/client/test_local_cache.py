@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from deluge_sync import APIResponse, Conversation, LLMClient, Message, SamplingParams
+from deluge_sync._engine.job import Job, Run
 from deluge_sync.cache import SqliteCache
 from deluge_sync.errors import ClientClosedError
 from deluge_sync.testing import FakeProvider, Reply
@@ -265,6 +266,56 @@ def test_another_takes_over_where_the_first_caller_leaves(fake_provider_factory:
     assert [response.completion for response in got] == ["You said: x"] * 2
     assert len(provider.ledger) == 2
     assert not engine._flights._flights
+
+
+def jobs_of(client: LLMClient, *texts: str) -> list[Job]:
+    """Jobs that are not started yet."""
+    engine = client._running_engine()
+    return [
+        engine.prepare(number, Conversation().user(text), run=Run(), extras=client._plain_call)
+        for number, text in enumerate(texts)
+    ]
+
+
+def test_another_takes_over_where_the_first_ran_out_of_time(fake_provider_factory: Factory, connect: Connect) -> None:
+    provider = fake_provider_factory(script=[Reply.hang(30)])
+    client = connect(provider, dedupe=True)
+    engine = client._running_engine()
+    first, second = jobs_of(client, "x", "x")
+    first.deadline = first.queued_at + 1
+    engine.start(first)
+    until(lambda: len(provider.ledger) == 1)
+    engine.start(second)
+    until(lambda: followers(client) == 1)
+
+    assert first.future.result(10).error_kind == "timeout"
+    answer = second.future.result(10)
+    assert (answer.completion, answer.local_cache_hit, answer.attempts) == ("You said: x", False, 1)
+    assert len(provider.ledger) == 2
+
+
+def test_another_takes_over_where_the_first_waited_too_long_for_a_provider_that_was_down(
+    fake_provider_factory: Factory, connect: Connect
+) -> None:
+    is_down = threading.Event()
+    is_down.set()
+    provider = fake_provider_factory(script=lambda _: Reply.error(503) if is_down.is_set() else None)
+    client = connect(provider, dedupe=True, outage_patience=60)
+    engine = client._running_engine()
+    first, second, *others = jobs_of(client, "x", "x", *(f"other {number}" for number in range(20)))
+    for job in (first, *others):
+        engine.start(job)
+    until(lambda: any(lane.brake.is_down for lane in engine._dispatcher._lanes.values()))
+    [lane] = engine._dispatcher._lanes.values()
+    lane.brake.down_since = first.queued_at = second.queued_at - 59  # the first has a second left, the other a minute
+    engine.start(second)
+    until(lambda: followers(client) == 1)
+
+    assert first.future.result(30).error_kind == "outage"
+    assert not second.future.done()
+    is_down.clear()
+    answer = second.future.result(30)
+    assert (answer.completion, answer.local_cache_hit) == ("You said: x", False)
 
 
 def test_a_follower_that_leaves_disturbs_nobody(fake_provider_factory: Factory, connect: Connect) -> None:

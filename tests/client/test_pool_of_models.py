@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
-from deluge_sync import Conversation, LLMClient, SamplingParams
+from deluge_sync import Conversation, LLMClient, SamplingParams, register_model
 from deluge_sync.errors import ConfigError
 from deluge_sync.testing import FakeProvider, Reply, RequestRecord
 
 Connect = Callable[..., LLMClient]
+Pool = Callable[..., LLMClient]
 HEAVY_A = {"model_names": ["a", "b", "c"], "model_weights": [0.98, 0.02, 0.0]}
+
+
+@pytest.fixture
+def pool() -> Iterator[Pool]:
+    """`pool(*providers)` is a client of one model at each."""
+    with ExitStack() as stack:
+
+        def make(*providers: FakeProvider, **settings: Any) -> LLMClient:
+            names = [f"pool-{place}" for place in range(len(providers))]
+            for name, provider in zip(names, providers, strict=True):
+                register_model(name, name, provider.openai_url, "POOL_KEY")
+            unlimited = {"max_requests_per_minute": 10_000_000, "max_tokens_per_minute": 10**12}
+            return stack.enter_context(LLMClient(names, env={"POOL_KEY": "k"}, **{**unlimited, **settings}))
+
+        yield make
 
 
 def asked(provider: FakeProvider) -> list[str]:
@@ -92,3 +111,46 @@ def test_each_model_has_its_own_sampling_params(fake_provider: FakeProvider, con
     client.process_prompts_sync([f"prompt {n}" for n in range(40)], show_progress=False)
     sent: set[Any] = {(record.json["model"], record.json["max_tokens"]) for record in fake_provider.ledger}
     assert sent == {("a", 11), ("b", 22)}
+
+
+def test_a_provider_that_is_down_leaves_its_prompts_to_the_others(
+    fake_provider_factory: Callable[..., FakeProvider], pool: Pool
+) -> None:
+    """Long before `outage_patience` is over, and without an answer lost."""
+    well, ill = fake_provider_factory(), fake_provider_factory(script=lambda _: Reply.close())
+    client = pool(well, ill, outage_patience=60, max_concurrent_requests=20)
+
+    responses = client.process_prompts_sync([f"prompt {n}" for n in range(200)], show_progress=False)
+
+    assert [response.error_message for response in responses if response.is_error] == []
+    assert {response.model_internal for response in responses} == {"pool-0"}
+    assert len(well.ledger) == 200
+    assert client.tracker.snapshot().elapsed_s < 30
+    assert len(ill.ledger) < 100
+
+
+def test_a_provider_that_is_back_is_asked_again(fake_provider_factory: Callable[..., FakeProvider], pool: Pool) -> None:
+    is_down = threading.Event()
+    is_down.set()
+    well = fake_provider_factory()
+    ill = fake_provider_factory(script=lambda _: Reply.close() if is_down.is_set() else None)
+    client = pool(well, ill, outage_patience=60, max_concurrent_requests=20)
+
+    client.process_prompts_sync(["x"] * 200, show_progress=False)
+    is_down.clear()
+    give_up_at = time.monotonic() + 60
+    while not any(record.status == 200 for record in ill.ledger):
+        assert time.monotonic() < give_up_at
+        client.process_prompts_sync(["x"] * 20, show_progress=False)
+
+
+def test_where_all_are_down_the_prompts_wait_and_are_told_so(
+    fake_provider_factory: Callable[..., FakeProvider], pool: Pool
+) -> None:
+    ill = [fake_provider_factory(script=lambda _: Reply.close()) for _ in range(2)]
+    client = pool(*ill, outage_patience=0.5, max_concurrent_requests=20)
+
+    responses = client.process_prompts_sync(["x"] * 100, show_progress=False)
+
+    assert {response.error_kind for response in responses} <= {"outage", "connect", "broken"}
+    assert sum(response.error_kind == "outage" for response in responses) > 50

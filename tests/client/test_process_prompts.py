@@ -194,7 +194,7 @@ def test_a_prompt_over_the_token_limit_fails_at_once(fake_provider: FakeProvider
     small, large = client.process_prompts_sync(["x", "word " * 5_000], show_progress=False)
 
     assert small.completion is not None
-    assert large.error_kind == "budget"
+    assert large.error_kind == "over_limit"
     assert "limit of 1,000 a minute" in str(large.error_message)
 
 

@@ -112,6 +112,16 @@ def test_a_model_without_the_responses_api_is_refused_by_name() -> None:
         LLMClient("claude-haiku-4-5", use_responses_api=True)
 
 
+def test_one_key_is_not_shown_to_several_providers() -> None:
+    with pytest.raises(
+        ConfigError, match=r"api_key is one key, but .* several providers: anthropic, openai"
+    ) as refused:
+        LLMClient(["gpt-4.1-mini", "claude-4.5-sonnet"], api_key="sk-of-one-of-them")
+    assert "sk-of" not in str(refused.value)
+    LLMClient(["gpt-4.1-mini", "gpt-4.1-nano"], api_key="sk-of-both")
+    LLMClient(["gpt-4.1-mini", "claude-4.5-sonnet"], api_key="sk-of-the-gateway", base_url="http://127.0.0.1:1/v1")
+
+
 def test_an_unknown_model_is_refused_with_the_nearest_names() -> None:
     with pytest.raises(UnknownModelError, match=r"unknown model 'gpt-4\.1-mimi'; did you mean 'gpt-4\.1-mini'"):
         LLMClient(["gpt-4.1-nano", "gpt-4.1-mimi"])

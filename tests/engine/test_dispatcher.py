@@ -35,6 +35,7 @@ class Notes:
         self.outlasted: list[int] = []
         self.threads: set[str] = set()
         self.hits: set[int] = set()
+        self.movable: set[int] = set()
         self.tokens = 0.0
         self.unprepared: dict[int, Callable[[Job], bool]] = {}
 
@@ -68,6 +69,9 @@ class Notes:
         if not job.future.done():
             self.given_up[job.id] = error
             job.future.set_result(cast("object", "given up"))  # type: ignore[arg-type]  # as above
+
+    def can_go_elsewhere(self, job: Job) -> bool:
+        return job.id in self.movable
 
     def outlast(self, job: Job, down_s: float) -> None:
         assert down_s > 0
@@ -262,6 +266,61 @@ def test_a_look_up_that_finds_the_answer_sends_nothing(start: Start) -> None:
     assert sorted(notes.attempted) == list(range(1, 100, 2))
 
 
+def test_a_job_that_can_be_sent_is_not_kept_waiting_by_a_row_of_look_ups(start: Start) -> None:
+    """Two threads there may be here: one carries out a job all the while, the other has all the rest to do."""
+    told, is_over = list[tuple[str, int]](), threading.Event()
+
+    def attempt(each: Job) -> Attempted:
+        told.append(("sent", each.id))
+        if each is first:
+            is_over.wait(10)
+        return ANSWERED
+
+    class Submitting(Notes):
+        def look_up(self, job: Job) -> bool:
+            told.append(("looked up", job.id))
+            if job.id == 5:
+                dispatcher.submit(between)
+            return super().look_up(job)
+
+    notes, limiter = Submitting(attempt), unlimited()
+    notes.hits = set(range(1, 10))
+    dispatcher = start(notes, max_workers=1)
+    first, between, *found = [job(number, limiter) for number in (0, 100, *range(1, 10))]
+    dispatcher.submit(first)
+    wait_until(lambda: told == [("sent", 0)])
+    for each in found:
+        dispatcher.submit(each, look_up=True)
+    finish([between, *found])
+    is_over.set()
+    finish([first])
+
+    looked_up = [("looked up", number) for number in range(1, 10)]
+    assert told == [("sent", 0), *looked_up[:5], ("sent", 100), *looked_up[5:]]
+
+
+def test_a_look_up_that_breaks_ends_its_own_job_only(start: Start) -> None:
+    class Breaking(Notes):
+        def look_up(self, job: Job) -> bool:
+            if job.id % 10 == 0:
+                raise SystemExit(job.id)
+            return super().look_up(job)
+
+    notes = Breaking()
+    notes.hits = set(range(100))
+    dispatcher = start(notes)
+    limiter = unlimited()
+    jobs = [job(number, limiter) for number in range(100)]
+    for each in jobs:
+        dispatcher.submit(each, look_up=True)
+    finish(jobs)
+
+    assert sorted(notes.given_up) == list(range(0, 100, 10))
+    assert not notes.attempted
+    wait_until(lambda: not dispatcher._in_hand)
+    assert dispatcher._looking == 0
+
+
 def test_cancelling_gives_up_what_waits_and_leaves_the_rest(start: Start) -> None:
     limiter = unlimited(1)
     held = limiter.acquire()
@@ -286,17 +345,6 @@ def test_a_job_can_be_cut_off_though_the_worker_that_looked_it_up_was_slow_to_le
 ) -> None:
     is_sent = threading.Event()
 
-    class SlowNo:
-        """False, but from the second time on it takes until the job has been sent by another worker."""
-
-        asked = 0
-
-        def __bool__(self) -> bool:
-            self.asked += 1
-            if self.asked > 1:
-                is_sent.wait(10)
-            return False
-
     def send_until_cut(each: Job) -> Attempted:
         each.leash = Leash(math.inf)
         is_cut = threading.Event()
@@ -306,8 +354,15 @@ def test_a_job_can_be_cut_off_though_the_worker_that_looked_it_up_was_slow_to_le
         return ANSWERED
 
     notes = Notes(send_until_cut)
-    monkeypatch.setattr(notes, "look_up", lambda _: SlowNo())
     dispatcher = start(notes)
+    look_up = dispatcher._look_up_one
+
+    def look_up_slowly(each: Job) -> Job | None:
+        following = look_up(each)
+        is_sent.wait(10)
+        return following
+
+    monkeypatch.setattr(dispatcher, "_look_up_one", look_up_slowly)
     dispatcher.submit(it := job(0, unlimited()), look_up=True)
     assert is_sent.wait(10)
     wait_until(lambda: dispatcher._idle == 1)

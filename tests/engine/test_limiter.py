@@ -312,6 +312,19 @@ def test_told_nothing_it_adopts_the_limits_of_the_providers_headers() -> None:
         limiter.acquire(1_001)
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_limit_that_is_given_later_is_kept_whatever_the_headers_say(is_first: bool) -> None:
+    limiter = LeakyBucketLimiter.auto(clock=Clock())
+    if not is_first:
+        limiter.acquire(100, timeout_s=0).answered(requests=Told(499, 500), tokens=Told(900, 1_000))
+    limiter.resize(max_requests_per_minute=100, max_tokens_per_minute=200)
+    limiter.acquire(100, timeout_s=0).answered(requests=Told(4_999, 5_000), tokens=Told(9_000, 10_000))
+
+    assert admitted_at_once(limiter) <= 100
+    with pytest.raises(RequestTooLargeError):
+        limiter.acquire(201)
+
+
 def test_told_nothing_and_without_headers_it_begins_with_ten() -> None:
     assert admitted_at_once(LeakyBucketLimiter.auto(clock=Clock())) == 10
 
@@ -363,3 +376,16 @@ def run_in_threads(count: int, work: object) -> None:
     for thread in threads:
         thread.join(60)
     assert not any(thread.is_alive() for thread in threads)
+
+
+def test_gauge_tells_the_tokens_that_count_and_the_pause() -> None:
+    now = [100.0]
+    limiter = LeakyBucketLimiter(max_tokens_per_minute=1_000, clock=lambda: now[0])
+    first, second = limiter.acquire(400), limiter.acquire(500)
+    first.settle(150)
+    second.refused(20)
+    now[0] += 5
+    assert (limiter.gauge().tokens_counted, limiter.gauge().paused_s) == (650, 15.0)
+    now[0] += 60
+    assert (limiter.gauge().tokens_counted, limiter.gauge().paused_s) == (0, 0.0)
+    assert LeakyBucketLimiter(10).gauge().tokens_counted == 0

@@ -25,17 +25,6 @@ from deluge_sync.testing import FakeProvider
 _PROVIDER_PROGRAM = Path(__file__).with_name("provider_process.py")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "soak: the whole size of a fault test; takes minutes, so it runs when asked for")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.option.markexpr:
-        long = [item for item in items if item.get_closest_marker("soak")]
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in set(long)]
-
-
 @dataclass(frozen=True, slots=True)
 class Seen:
     """One record of the ledger, as it came from the provider's process. Instants are of this machine's clock."""
@@ -119,6 +108,9 @@ def connect() -> Iterator[Callable[..., LLMClient]]:
         yield make
 
 
+_LONGEST_S = 120.0
+
+
 class Program:
     """A Python program in a process of its own, whose lines are read one by one."""
 
@@ -129,6 +121,9 @@ class Program:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.watchdog = threading.Timer(_LONGEST_S, self.process.kill)  # reading a line has no limit of its own
+        self.watchdog.daemon = True
+        self.watchdog.start()
 
     def line(self) -> str:
         """The next line it prints; an empty text when it has ended."""
@@ -152,6 +147,7 @@ def program() -> Iterator[Callable[..., Program]]:
 
     yield start
     for each in started:
+        each.watchdog.cancel()
         if each.process.poll() is None:
             each.process.kill()
             each.process.communicate()

@@ -110,8 +110,9 @@ from deluge_sync import LLMClient
 
 client = LLMClient(base_url=sys.argv[1], api_key="k", {_NO_LIMITS})
 call = lambda: client.process_prompts_sync(["hangs"] * 100, show_progress=False)
-threading.Thread(target=call, daemon=True).start()
-while client.tracker.snapshot().in_flight < 100:
+caller = threading.Thread(target=call, daemon=True)
+caller.start()
+while client.tracker.snapshot().in_flight < 100 and caller.is_alive():
     time.sleep(0.005)
 print(time.monotonic(), flush=True)
 """

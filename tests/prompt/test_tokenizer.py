@@ -15,7 +15,7 @@ from typing import Any, Final
 import pytest
 
 from deluge_sync._adapters.call import Call, Extras
-from deluge_sync._engine.attempt import estimate_tokens
+from deluge_sync._engine.forecast import input_tokens
 from deluge_sync.config import SamplingParams
 from deluge_sync.models import Model
 from deluge_sync.prompt import Conversation, tokenizer
@@ -104,4 +104,4 @@ def test_requests_do_not_wait_for_the_tokenizer(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(tokenizer, "_definition", refuse)
     model = Model("m", "m", "openai", "https://x.invalid")
     call = Call(Conversation.user("Hi"), model, SamplingParams(max_new_tokens=10), model.api_base, None, Extras())
-    assert estimate_tokens(call) == 3 + 4 + 1 + 10
+    assert input_tokens(call) == 3 + 4 + 1
