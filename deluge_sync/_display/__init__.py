@@ -2,7 +2,7 @@
 
 It reads `Snapshot`s and nothing else; `client` opens a display around a call that asked for progress.
 
-    open_display -> painter (thread) -> surface (what can this stream show?) -> panel | bar | lines | log
+    open_display -> painter (thread) -> surface (what can this stream show?) -> panel | bar | cell | lines | log
                                                                                   └── board (placing it on a terminal)
 
 `live_text` shows a single answer while it arrives.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Bar"]
 
 _PAUSE_S = 0.2
+_UNTOLD_SIZE = (80, 24)
 
 
 class Bar:
@@ -60,9 +62,10 @@ class Bar:
             self._bar.close()
 
     def _open(self, snapshot: Snapshot) -> tqdm[Any]:
+        columns, rows = _UNTOLD_SIZE if _has_no_size(self._stream.wrapped) else (None, None)
         self._bar = tqdm(
-            total=snapshot.total, desc=self._label, unit="", file=cast("TextIO", self._stream), dynamic_ncols=True,
-            leave=True, mininterval=0, miniters=1,
+            total=snapshot.total, desc=self._label, unit="", file=cast("TextIO", self._stream), ncols=columns,
+            nrows=rows, dynamic_ncols=columns is None, leave=True, mininterval=0, miniters=1,
         )  # fmt: skip
         if self._stream.wrapped.isatty():
             self._prints.redirect.start()
@@ -75,6 +78,14 @@ class Bar:
         bar.reset(total)
         bar.total = total
         bar.start_t, bar.n = started, finished
+
+
+def _has_no_size(stream: TextIO) -> bool:
+    """Whether it is a terminal that does not tell its size, as in some containers. Tqdm would show an empty line."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns == 0
+    except (OSError, ValueError):
+        return False
 
 
 def _postfix(snapshot: Snapshot) -> str:

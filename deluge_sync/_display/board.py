@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from deluge_sync._display.lines import encodable
 from deluge_sync._display.redirect import Redirect
-from deluge_sync._display.wording import plain
+from deluge_sync._display.wording import columns_of, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,6 +21,7 @@ __all__ = ["TerminalBoard", "has_board", "join_board", "leave_board"]
 
 _CLEAR_LINE = "\x1b[K"
 _CLEAR_BELOW = "\x1b[J"
+_UNBOUNDED = 2**31
 
 # The boards on show by the id of their stream, which each board keeps alive.
 _boards: dict[int, TerminalBoard] = {}
@@ -30,17 +31,20 @@ _boards_lock = threading.Lock()
 class TerminalBoard:
     """The lines at the bottom of one terminal.
 
+    `reflows` says that the terminal breaks lines anew when it is made narrower, as nearly all do.
+
     The lock guards all attributes and also the writing itself: two writers would mix their cursor movements. Only
     display threads and the program's own prints take it, so a terminal that hangs holds up no request.
     """
 
-    def __init__(self, stream: TextIO, size: Callable[[], tuple[int, int]]) -> None:
+    def __init__(self, stream: TextIO, size: Callable[[], tuple[int, int]], *, reflows: bool = True) -> None:
         self.stream = stream
         self._size = size
+        self._reflows = reflows
         self._lock = threading.RLock()
         self._frames: dict[object, Sequence[str]] = {}
         self._unfinished: dict[int, str] = {}
-        self._drawn_rows = 0
+        self._drawn_widths: list[int] = []
         self._is_open = True
         self.redirect = Redirect(stream, self)
 
@@ -113,12 +117,14 @@ class TerminalBoard:
         body = "".join(f"{line}{_CLEAR_LINE}\n" for line in lines)
         # Cleared first only where other text comes: rows that are overwritten in place do not flicker.
         start = self._to_top() + _CLEAR_BELOW + above if above else self._to_top()
-        self._drawn_rows = len(lines)
+        self._drawn_widths = [columns_of(line) for line in lines]
         self._write(start + body + _CLEAR_BELOW)
 
     def _to_top(self) -> str:
-        """Moves the cursor to where the drawn rows begin."""
-        return f"\r\x1b[{self._drawn_rows}A" if self._drawn_rows else "\r"
+        """Moves the cursor to where the drawn lines begin, which have become more rows where the window shrank."""
+        columns = max(1, self._size()[0]) if self._reflows else _UNBOUNDED
+        rows = sum(max(1, -(-width // columns)) for width in self._drawn_widths)
+        return f"\r\x1b[{rows}A" if rows else "\r"
 
     def _write(self, text: str) -> None:
         self.stream.write(encodable(text, self.stream))

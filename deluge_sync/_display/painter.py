@@ -105,9 +105,10 @@ def open_display(
 ) -> Iterator[None]:
     """Show progress until the block is left, then leave one line with the final state.
 
-    `kind` is a wish: a pipe or a CI log gets plain lines, a notebook a tqdm bar, and where another display owns the
-    terminal this one fits in. `snapshot` is called in a thread of the display's own. `stream` is stderr if None.
-    `interval_s` replaces the pauses of the kind: 0.2 s on a terminal, 5 s growing to a minute in a pipe, 30 s in a log.
+    `kind` is a wish: a pipe or a CI log gets plain lines, a notebook a tqdm bar (without ipywidgets one line that
+    changes), and where another display owns the terminal this one fits in. `snapshot` is called in a thread of the
+    display's own. `stream` is stderr if None. `interval_s` replaces the pauses of the kind: 0.2 s on a terminal, 5 s
+    growing to a minute in a pipe, 30 s in a log.
 
     Never raises, and writes nothing once the block is left: a stream that fails costs one warning in the log, one
     that hangs two seconds.
@@ -128,6 +129,10 @@ def _make_display(kind: Kind, stream: TextIO | None, label: str, interval_s: flo
         return lines.LogLines(label, interval_s)
     if surface == "lines":
         return lines.StreamLines(stream, label, interval_s)
+    if surface == "cell":
+        from deluge_sync._display import cell  # IPython, which runs this notebook
+
+        return cell.Cell(label, interval_s)
     if surface == "bar":
         from deluge_sync._display import bar  # tqdm
 

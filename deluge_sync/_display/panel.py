@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import itertools
 import os
+from math import ceil
 from typing import TYPE_CHECKING, TextIO
 
 from rich import box
@@ -20,19 +21,23 @@ from rich.text import Text
 
 from deluge_sync._display.board import TerminalBoard, join_board, leave_board
 from deluge_sync._display.lines import StreamLines
-from deluge_sync._display.wording import cost, duration, errors, of_limit, plain, share, summary_line
+from deluge_sync._display.wording import cost, duration, errors, of_limit, plain, share, summary_line, tokens_of_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from deluge_sync._display.painter import Display
     from deluge_sync.tracker import Snapshot
 
-__all__ = ["Panel", "open_panel", "render"]
+__all__ = ["Panel", "open_panel", "reflows", "render"]
 
 _PAUSE_S = 0.2
+# Laying out a panel takes a millisecond or two. Nobody watches a long run that closely.
+_QUICK_FRAMES = 100
+_LATER_PAUSE_S = 0.5
 _WIDE_COLUMNS = 72
 _SPINNER = "|/-\\"
+_ROWS_BESIDE_FACTS = 4  # the frame, the bar and the errors
 
 
 def open_panel(stream: TextIO, label: str, interval_s: float | None = None) -> Display:
@@ -56,7 +61,7 @@ class Panel:
     """One panel on the board of its terminal. `console` only lays it out; nothing is written through it."""
 
     def __init__(self, stream: TextIO, console: Console, label: str, interval_s: float | None = None) -> None:
-        self.pauses_s: Iterable[float] = itertools.chain((0.0,), itertools.repeat(interval_s or _PAUSE_S))
+        self.pauses_s: Iterable[float] = itertools.repeat(interval_s) if interval_s else _growing_pauses()
         self._stream = stream
         self._console = console
         self._label = label
@@ -78,8 +83,11 @@ class Panel:
             leave_board(self._board)
 
     def _join(self) -> TerminalBoard:
-        self._board = join_board(self, lambda: TerminalBoard(self._stream, self._size), self._stream)
+        self._board = join_board(self, self._make_board, self._stream)
         return self._board
+
+    def _make_board(self) -> TerminalBoard:
+        return TerminalBoard(self._stream, self._size, reflows=reflows(os.environ))
 
     def _size(self) -> tuple[int, int]:
         """Columns and rows of the very terminal written to; rich asks the standard streams, which may be another."""
@@ -92,19 +100,29 @@ class Panel:
 
 def render(console: Console, snapshot: Snapshot, label: str, *, width: int, height: int) -> list[str]:
     """The panel as lines of at most `width` columns; a single line where `height` has no room for it."""
-    renderable = _panel(snapshot, label, columns=1 if width < _WIDE_COLUMNS else 2)
-    options = console.options.update(width=width, height=None)
-    if len(console.render_lines(renderable, options, pad=False)) > height:
-        renderable = _progress(snapshot)
+    facts, columns = _facts(snapshot), 1 if width < _WIDE_COLUMNS else 2
+    has_room = height >= _ROWS_BESIDE_FACTS + ceil(len(facts) / columns)
+    renderable = _panel(snapshot, facts, label, columns=columns) if has_room else _progress(snapshot)
     with console.capture() as capture:
         console.print(renderable, width=width, no_wrap=True, overflow="ellipsis", crop=True)
     return capture.get().rstrip("\n").split("\n")
 
 
-def _panel(snapshot: Snapshot, label: str, *, columns: int) -> RenderableType:
+def _growing_pauses() -> Iterator[float]:
+    yield 0.0
+    yield from itertools.repeat(_PAUSE_S, _QUICK_FRAMES)
+    yield from itertools.repeat(_LATER_PAUSE_S)
+
+
+def reflows(env: Mapping[str, str]) -> bool:
+    """Whether a terminal breaks its lines anew when its window shrinks. Xterm, GNU screen and the console cut them."""
+    return not env.keys() & {"XTERM_VERSION", "STY"} and env.get("TERM") != "linux"
+
+
+def _panel(snapshot: Snapshot, facts: Sequence[Text], label: str, *, columns: int) -> RenderableType:
     """Always the same rows at the same width, so that nothing jumps."""
     table = Table.grid(*[Column(ratio=1, no_wrap=True) for _ in range(columns)], padding=(0, 1), expand=True)
-    for row in itertools.zip_longest(*[iter(_facts(snapshot))] * columns, fillvalue=Text()):
+    for row in itertools.zip_longest(*[iter(facts)] * columns, fillvalue=Text()):
         table.add_row(*row)
     last = _fact("errors", errors(snapshot), "red" if snapshot.failed else "")
     return Frame(Group(_progress(snapshot), table, last), title=Text(plain(label)), title_align="left", box=box.ROUNDED)
@@ -132,7 +150,7 @@ def _facts(snapshot: Snapshot) -> list[Text]:
     waiting = f"{snapshot.queued:,}" + (f", paused {duration(snapshot.paused_s)}" if snapshot.paused_s else "")
     return [
         _fact("requests/min", of_limit(snapshot.requests_last_minute, limits.requests_per_minute)),
-        _fact("tokens/min", of_limit(snapshot.tokens_last_minute, limits.tokens_per_minute)),
+        _fact("tokens/min", tokens_of_limit(snapshot)),
         _fact("in flight", of_limit(snapshot.in_flight, limits.concurrency)),
         _fact("queued", waiting),
         _fact("retried", f"{snapshot.retried:,} ({snapshot.rate_limited:,} rate limited)"),

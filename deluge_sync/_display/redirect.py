@@ -101,6 +101,8 @@ def _is_same_terminal(stream: Any, terminal: TextIO) -> bool:
 
 
 def _handlers_of(stream: TextIO) -> list[logging.StreamHandler[Any]]:
-    """The handlers of the root logger and of ours that write to exactly this stream."""
-    handlers = [*logging.getLogger().handlers, *logging.getLogger("deluge_sync").handlers]
+    """The handlers of any logger that write to exactly this stream."""
+    named = list(logging.root.manager.loggerDict.values())  # a copy in one step: other threads make loggers
+    loggers = [logging.root, *(logger for logger in named if isinstance(logger, logging.Logger))]
+    handlers = {handler for logger in loggers for handler in logger.handlers}
     return [handler for handler in handlers if isinstance(handler, logging.StreamHandler) and handler.stream is stream]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 if TYPE_CHECKING:
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
 __all__ = ["Kind", "Surface", "choose_surface"]
 
 Kind = Literal["rich", "tqdm", "manual"]
-Surface = Literal["panel", "bar", "lines", "log"]
+Surface = Literal["panel", "bar", "cell", "lines", "log"]
 
 _WORDS: Mapping[Kind, Surface] = {"rich": "panel", "tqdm": "bar", "manual": "log"}
 _DUMB = frozenset({"dumb", "unknown"})
+_NO = frozenset({"", "0", "false"})
 
 
 def choose_surface(
@@ -31,7 +33,7 @@ def choose_surface(
     if kind == "manual" or stream is None:
         return "log"
     if stream is sys.stderr and _is_notebook():
-        return "bar"
+        return "bar" if _has_widgets() else "cell"
     if not _is_terminal(stream, env) or _is_owned_by_rich(stream):
         return "lines"
     if has_board:
@@ -42,7 +44,7 @@ def choose_surface(
 
 def _is_terminal(stream: TextIO, env: Mapping[str, str]) -> bool:
     """A terminal that a person looks at. FORCE_COLOR and its like are not asked: they tell nothing of cursors."""
-    return stream.isatty() and env.get("TERM", "").lower() not in _DUMB and not env.get("CI")
+    return stream.isatty() and env.get("TERM", "").lower() not in _DUMB and env.get("CI", "").lower() in _NO
 
 
 def _is_notebook() -> bool:
@@ -50,6 +52,13 @@ def _is_notebook() -> bool:
     get_ipython = _imported("IPython", "get_ipython")
     shell = get_ipython and get_ipython()
     return bool(shell) and "IPKernelApp" in shell.config
+
+
+def _has_widgets() -> bool:
+    """Whether tqdm can show its notebook bar. Looked for, not imported: that takes a while."""
+    return _imported("ipywidgets", "IntProgress") is not None or (
+        "ipywidgets" not in sys.modules and find_spec("ipywidgets") is not None
+    )
 
 
 def _is_owned_by_rich(stream: TextIO) -> bool:

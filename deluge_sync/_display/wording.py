@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from deluge_sync.tracker import Snapshot
 
-__all__ = ["cost", "duration", "errors", "of_limit", "plain", "share", "status_line", "summary_line", "visible"]
+__all__ = [
+    "columns_of",
+    "cost",
+    "duration",
+    "errors",
+    "of_limit",
+    "plain",
+    "share",
+    "status_line",
+    "summary_line",
+    "tokens_of_limit",
+    "visible",
+]
 
 _LONGEST_TEXT = 200
 _SHOWN_ERRORS = 5
@@ -22,6 +34,7 @@ _ESCAPES = re.compile(
     r"|\x1b[ -/]*[0-~]?"
 )
 _DIRECTION_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_COLUMNS = {"W": 2, "F": 2}
 _SPACES = frozenset("\t\n\v\f\r\x85\u2028\u2029")
 
 
@@ -40,6 +53,11 @@ def visible(text: str) -> str:
     return "".join(char for char in text if char in "\n\t" or not _steers(char))
 
 
+def columns_of(line: str) -> int:
+    """The columns that `line` takes on a terminal; its escape sequences take none."""
+    return sum(_COLUMNS.get(unicodedata.east_asian_width(char), 1) for char in _ESCAPES.sub("", line))
+
+
 def _steers(char: str) -> bool:
     return unicodedata.category(char) in ("Cc", "Cs") or char in _DIRECTION_MARKS
 
@@ -51,6 +69,12 @@ def _is_visible(char: str) -> bool:
 def of_limit(value: int, limit: int | None) -> str:
     """`1,180 of 1,200`, or the bare value where nothing limits it."""
     return f"{value:,}" if limit is None else f"{value:,} of {limit:,}"
+
+
+def tokens_of_limit(snapshot: Snapshot) -> str:
+    """`98,000 of 100,000`: what counts against the limit; without one what was billed."""
+    limit = snapshot.limits.tokens_per_minute
+    return f"{snapshot.tokens_last_minute:,}" if limit is None else of_limit(snapshot.tokens_counted, limit)
 
 
 def share(snapshot: Snapshot) -> str:
@@ -97,8 +121,9 @@ def status_line(snapshot: Snapshot, label: str) -> str:
             _failures(snapshot),
             f"{snapshot.retried:,} retried",
             f"{snapshot.in_flight:,} in flight",
+            *([f"paused {duration(snapshot.paused_s)}"] if snapshot.paused_s else []),
             f"{of_limit(snapshot.requests_last_minute, limits.requests_per_minute)} requests/min",
-            f"{of_limit(snapshot.tokens_last_minute, limits.tokens_per_minute)} tokens/min",
+            f"{tokens_of_limit(snapshot)} tokens/min",
             f"cost {cost(snapshot)}",
             f"{duration(snapshot.elapsed_s)} passed",
             *([] if snapshot.total is None else [f"{duration(snapshot.left_s)} left"]),

@@ -83,6 +83,19 @@ def test_frame_higher_than_the_terminal_keeps_its_last_rows(
     assert screen(terminal.getvalue())[-2] == "29"
 
 
+@pytest.mark.parametrize(("reflows", "rows"), [(True, 5), (False, 2)])
+def test_window_made_narrower_breaks_the_drawn_lines_and_they_are_all_taken_back(
+    terminal: io.StringIO, reflows: bool, rows: int
+) -> None:
+    columns = 100
+    board = TerminalBoard(terminal, lambda: (columns, 30), reflows=reflows)
+    board.show("a", ["x" * 99, "\x1b[2m" + "大" * 30 + "\x1b[0m"])
+    columns = 40  # 99 columns are three rows of it, 60 are two
+    written = terminal.tell()
+    board.show("a", ["short"])
+    assert terminal.getvalue()[written:].startswith(f"\r\x1b[{rows}A")
+
+
 def test_prints_and_logs_go_above_the_panel(
     board: TerminalBoard, led_above: Start, terminal: io.StringIO, screen: Screen
 ) -> None:
@@ -125,20 +138,21 @@ def test_log_handler_of_this_terminal_is_led_above_and_given_back(
 ) -> None:
     monkeypatch.setattr(sys, "stderr", terminal)
     handler, elsewhere = logging.StreamHandler(terminal), logging.StreamHandler(io.StringIO())
-    logging.getLogger().addHandler(handler)
-    logging.getLogger().addHandler(elsewhere)
+    named = logging.getLogger("an.application")
+    named.addHandler(handler)
+    named.addHandler(elsewhere)
     try:
         board = join_board("a", lambda: TerminalBoard(terminal, lambda: (40, 10)), terminal)
         board.show("a", ["panel"])
-        logging.getLogger("anything").error("logged")
+        named.error("logged")
         assert screen(terminal.getvalue()) == ["logged", "panel", ""]
         assert not isinstance(elsewhere.stream, Above)
         board.remove("a", "done")
         leave_board(board)
         assert handler.stream is terminal
     finally:
-        logging.getLogger().removeHandler(handler)
-        logging.getLogger().removeHandler(elsewhere)
+        named.removeHandler(handler)
+        named.removeHandler(elsewhere)
 
 
 def test_streams_that_go_elsewhere_are_left_alone(

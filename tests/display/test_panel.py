@@ -1,19 +1,20 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from deluge_sync._display.panel import Panel, render
+from deluge_sync._display.panel import Panel, reflows, render
 from deluge_sync.tracker import Limits, Snapshot
 
 SNAPSHOT = Snapshot(
     total=200, answered=119, failed=1, errors={"timeout": 1}, retried=3, rate_limited=2, in_flight=12, queued=68,
-    input_tokens=900, output_tokens=100, cost_usd=0.25, requests_last_minute=123, tokens_last_minute=1_000,
-    elapsed_s=60, finished_per_s=2, local_cache_hits=4, limits=Limits(1_200, 100_000, 225),
+    input_tokens=900, output_tokens=100, cost_usd=0.25, requests_last_minute=123, tokens_last_minute=100,
+    tokens_counted=1_000, elapsed_s=60, finished_per_s=2, local_cache_hits=4, limits=Limits(1_200, 100_000, 225),
 )  # fmt: skip
 
 
@@ -55,6 +56,27 @@ def test_rows_are_as_many_whatever_happens_and_none_is_too_wide(
     lines = rows(snapshot, "label " * 40, width=width, height=height)
     assert len(lines) == count
     assert max(cell_len(line) for line in lines) <= width
+
+
+def test_panel_of_a_long_run_is_drawn_less_often() -> None:
+    panel = Panel(io.StringIO(), Console(file=io.StringIO()), "job")
+    pauses = list(itertools.islice(panel.pauses_s, 102))
+    assert (pauses[0], pauses[1], pauses[100], pauses[101]) == (0.0, 0.2, 0.2, 0.5)
+    assert list(itertools.islice(Panel(io.StringIO(), Console(), "job", 3.0).pauses_s, 2)) == [3.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("env", "does"),
+    [
+        ({"TERM": "xterm-256color"}, True),
+        ({"TERM": "screen-256color", "TMUX": "/tmp/tmux,1,0"}, True),
+        ({"TERM": "xterm", "XTERM_VERSION": "XTerm(379)"}, False),
+        ({"TERM": "screen", "STY": "1.pts"}, False),
+        ({"TERM": "linux"}, False),
+    ],
+)
+def test_terminals_that_cut_lines_are_known(env: dict[str, str], does: bool) -> None:
+    assert reflows(env) is does
 
 
 def test_label_and_errors_are_plain_text() -> None:

@@ -40,12 +40,21 @@ def test_without_a_stream_there_is_the_log() -> None:
     assert choose("rich", None) == "log"
 
 
+@pytest.mark.parametrize("value", ["", "0", "false", "False"])
+def test_ci_that_is_said_not_to_be_one_is_none(terminal: TextIO, value: str) -> None:
+    assert choose("rich", terminal, {"CI": value}) == "panel"
+
+
 @pytest.mark.parametrize("kind", ["rich", "tqdm"])
-def test_notebook_gets_a_bar(monkeypatch: pytest.MonkeyPatch, pipe: TextIO, kind: Kind) -> None:
+@pytest.mark.parametrize(("widgets", "surface"), [(SimpleNamespace(IntProgress=object), "bar"), (None, "cell")])
+def test_notebook_gets_a_bar_and_without_widgets_a_line(
+    monkeypatch: pytest.MonkeyPatch, pipe: TextIO, kind: Kind, widgets: object, surface: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "ipywidgets", widgets)
     shell = SimpleNamespace(config={"IPKernelApp": {}})
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     monkeypatch.setattr(sys, "stderr", pipe)
-    assert choose(kind, pipe) == "bar"
+    assert choose(kind, pipe) == surface
     assert choose("manual", pipe) == "log"
     assert choose(kind, io.StringIO()) == "lines"
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from deluge_sync._display import wording
@@ -27,6 +29,11 @@ from deluge_sync.tracker import Limits, Snapshot
 )
 def test_plain_keeps_only_visible_text_in_one_line(hostile: str, shown: str) -> None:
     assert wording.plain(hostile) == shown
+
+
+@pytest.mark.parametrize(("line", "columns"), [("", 0), ("abc", 3), ("\x1b[2mabc\x1b[0m", 3), ("大学", 4), ("╭─╮", 3)])
+def test_columns_of_a_line_leave_its_colours_out(line: str, columns: int) -> None:
+    assert wording.columns_of(line) == columns
 
 
 @pytest.mark.parametrize(
@@ -61,8 +68,8 @@ def test_errors_come_most_frequent_first_and_not_without_end() -> None:
 def test_lines_say_what_a_user_wants_to_know() -> None:
     snapshot = Snapshot(
         total=200, answered=119, failed=1, errors={"timeout": 1}, retried=3, in_flight=12, input_tokens=900,
-        output_tokens=100, cost_usd=0.25, requests_last_minute=123, busiest_minute=123, tokens_last_minute=1_000,
-        elapsed_s=60, finished_per_s=2, limits=Limits(1_200, 100_000, 225),
+        output_tokens=100, cost_usd=0.25, requests_last_minute=123, busiest_minute=123, tokens_last_minute=100,
+        tokens_counted=1_000, elapsed_s=60, finished_per_s=2, limits=Limits(1_200, 100_000, 225),
     )  # fmt: skip
     assert wording.status_line(snapshot, "job") == (
         "job: 120 of 200 (60 %) finished, 1 failed (timeout 1), 3 retried, 12 in flight, 123 of 1,200 requests/min, "
@@ -74,8 +81,19 @@ def test_lines_say_what_a_user_wants_to_know() -> None:
     )
 
 
+def test_line_tells_a_pause_while_there_is_one() -> None:
+    assert "7 in flight, paused 0:20, " in wording.status_line(Snapshot(in_flight=7, paused_s=20.0), "job")
+    assert "paused" not in wording.status_line(Snapshot(in_flight=7), "job")
+
+
 def test_cancelled_prompts_are_told_apart_from_failed_ones() -> None:
     snapshot = Snapshot(total=10, answered=3, failed=1, cancelled=6, errors={"timeout": 1})
     assert wording.summary_line(snapshot, "job").startswith(
         "job: 3 of 10 answered, 1 failed (timeout 1), 6 cancelled, 0 retried"
     )
+
+
+def test_tokens_a_minute_are_those_that_the_limit_counts() -> None:
+    snapshot = Snapshot(tokens_last_minute=3_700, tokens_counted=98_000)
+    assert wording.tokens_of_limit(replace(snapshot, limits=Limits(tokens_per_minute=100_000))) == "98,000 of 100,000"
+    assert wording.tokens_of_limit(snapshot) == "3,700"
