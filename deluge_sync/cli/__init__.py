@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from deluge_sync.cli.exits import Exit, Terminated, say
+from deluge_sync.cli.exits import Exit, Terminated, drop_standard_output, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _COMMANDS = {
+    "ask": "answer one prompt, shown as it arrives",
+    "batch": "make batch jobs, follow them, and write down their answers",
+    "completion": "print the script that completes commands in a shell",
     "demo": "answer 200 questions through the embedded provider, to see it work",
+    "embed": "turn every text of a file into a vector",
+    "estimate": "tell the tokens and the cost of a file of prompts before anything is sent",
+    "models": "list the models, with prices and what they can do",
+    "report": "make a page of plots out of the results of run",
     "run": "answer every prompt of a file",
     "serve": "run the embedded provider, to try clients against it",
 }
@@ -55,6 +62,7 @@ class _Commands(click.Group):
             say("interrupted")
             ctx.exit(Exit.INTERRUPTED)
         except BrokenPipeError:
+            drop_standard_output()
             ctx.exit(Exit.BROKEN_PIPE)
 
 
@@ -64,9 +72,19 @@ def main() -> None:
     """Answer thousands to millions of prompts through hosted language models.
 
     \b
+    Begin with:
+      deluge-sync demo
+      deluge-sync ask "What is the capital of France?"
+      deluge-sync run prompts.jsonl -o results.jsonl --model gpt-4.1-mini
+      deluge-sync report results.jsonl
+
+    Results go to standard output or to the file that is named, all else to standard error. --quiet leaves only errors
+    of that; --json writes what a command found as JSON, for machines.
+
+    \b
     Exit status:
-      0    every prompt was answered
-      1    some prompts failed
+      0    every prompt was answered; what was looked for was found
+      1    some prompts failed or are left; nothing was found
       2    the command, the prompts, the model or the key cannot be used; nothing was sent
       3    the results could not be written
       130  interrupted with Ctrl-C (143: with SIGTERM)

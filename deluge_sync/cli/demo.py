@@ -13,12 +13,12 @@ import json
 from contextlib import closing
 from itertools import islice, product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from deluge_sync.cli.exits import say
 from deluge_sync.cli.journal import RunKey, open_journal
+from deluge_sync.cli.options import MANNERS, voice_of, with_options
 from deluge_sync.cli.prompts import PromptFile
 from deluge_sync.cli.run import answer
 from deluge_sync.cli.session import Session
@@ -88,23 +88,31 @@ _MOST = len(_SUBJECTS) * len(_FORMS)
 @click.option("--prompts", type=click.IntRange(1, _MOST), default=200, show_default=True, help="How many to send.")
 @click.option("--rpm", type=click.IntRange(min=60), default=1_200, show_default=True, help="Requests a minute.")
 @click.option("--no-progress", "progress", flag_value=False, default=True, help="No live display.")
-def command(output: str, prompts: int, rpm: int, progress: bool) -> None:
+@with_options(MANNERS)
+def command(output: str, prompts: int, rpm: int, progress: bool, **manners: Any) -> None:
     """Send real questions to a provider in this process, at a limit that it enforces by the second.
 
     RESULTS is written anew. If it holds anything else than results of an earlier demo, that is moved aside first.
+
+    \b
+    Examples:
+      deluge-sync demo
+      deluge-sync demo --prompts 50 --rpm 600 && deluge-sync report results.jsonl
     """
+    voice = voice_of(manners)
     source = PromptFile(io.BytesIO(_as_json_lines(prompts)), "demo", "jsonl")
-    survey = source.survey(say)
+    survey = source.survey(voice.note)
     key = RunKey(survey.digest, _SETTINGS)
     with (
-        closing(open_journal(Path(output), key, records=prompts, tell=say, mode="overwrite")) as results,
+        closing(open_journal(Path(output), key, records=prompts, tell=voice.note, mode="overwrite")) as results,
         _provider(rpm) as provider,
         _client(provider, rpm) as client,
     ):
-        say(f"sending {prompts} questions to {provider.openai_url} at {rpm:,} requests a minute")
-        session = Session(client, results, run=str(key))
-        status = answer(session, source.read(survey), left=prompts, show_progress=progress)
-    say(f"results are in {output}")
+        voice.note(f"sending {prompts} questions to {provider.openai_url} at {rpm:,} requests a minute")
+        session = Session(client, results, run=str(key), source={"prompts": None, "format": source.format})
+        is_shown = progress and not voice.is_quiet
+        status = answer(session, source.read(survey), left=prompts, show_progress=is_shown, voice=voice)
+    voice.note(f"results are in {output}")
     click.get_current_context().exit(status)
 
 

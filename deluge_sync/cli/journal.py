@@ -6,7 +6,8 @@ prompts and for the settings that shape an answer; only a run with the same two 
 
 Opening it reads it once: which prompts have a row (one bit each), whether a last line was cut off (repaired and told),
 whether anything else is wrong (refused with its line number, never repaired by guessing). A lock keeps a second
-process out. It knows `index`, `error` and `run` of a row; the rest is made in `rows`. `session` writes through it.
+process out. It knows `index`, `error`, `cost` and `run` of a row; the rest is made in `rows`. `session` writes through
+it.
 
 Locks are POSIX `flock`; a file system that has none is refused.
 """
@@ -21,7 +22,7 @@ import os
 import re
 import stat
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeGuard
@@ -37,6 +38,7 @@ Mode = Literal["resume", "retry", "restart", "overwrite"]
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 _OPENING = b'{"index": '
+_SETTINGS = "model, system, max-tokens, temperature, base-url, schema, images, config"
 _CURE = "choose another -o, or --restart to move it aside and begin anew"
 
 
@@ -52,10 +54,14 @@ class RunKey:
 
 
 class Results(Protocol):
-    """Where rows go. `answered` and `failed` count the rows that were there at the beginning."""
+    """Where rows go. `answered` and `failed` count the rows that were there at the beginning.
+
+    `spent_usd` is what those cost, failed ones that are sent again included.
+    """
 
     answered: int
     failed: int
+    spent_usd: float
 
     def has(self, index: int) -> bool:
         """Whether the prompt at `index` has a row already."""
@@ -73,6 +79,7 @@ class Journal:
     def __init__(self, descriptor: int, path: Path, found: _Found) -> None:
         self.answered = found.answered
         self.failed = found.failed
+        self.spent_usd = found.spent_usd
         self._descriptor = descriptor
         self._path = path
         self._rows = found.rows
@@ -113,6 +120,7 @@ class Stream:
     """Rows to standard output (`-o -`): nothing to resume, nothing remembered."""
 
     answered = failed = 0
+    spent_usd = 0.0
 
     def has(self, index: int) -> bool:  # noqa: ARG002
         """Never: a stream has no past."""
@@ -167,8 +175,9 @@ def open_journal(
         found = _Reader(path, key, records).read(descriptor)
         _repair(descriptor, path, found, tell)
         if mode == "retry" and found.failed:
+            spent_usd = found.spent_usd
             descriptor = _without_failed(descriptor, path)
-            found = _Reader(path, key, records).read(descriptor)
+            found = replace(_Reader(path, key, records).read(descriptor), spent_usd=spent_usd)
     except BaseException:
         os.close(descriptor)
         raise
@@ -255,6 +264,7 @@ class _Found:
     rows: _Indexes
     answered: int = 0
     failed: int = 0
+    spent_usd: float = 0.0
     end: int = 0
     torn: int = 0
     lacks_line_end: bool = False
@@ -294,6 +304,7 @@ class _Reader:
             raise self._corrupt(number, f"a second row with index {index}")
         found.rows.add(index)
         found.end += len(line)
+        found.spent_usd += _cost(row.get("cost"))
         if row.get("error") is None:
             found.answered += 1
         else:
@@ -314,7 +325,7 @@ class _Reader:
         if prompts != self._key.prompts[:12]:
             differing.append("a different prompts file")
         if settings != self._key.settings[:12]:
-            differing.append("different settings (model, system, max-tokens, temperature, base-url)")
+            differing.append(f"different settings ({_SETTINGS})")
         if differing:
             raise BadInputError(f"{self._path} has the answers to {' and '.join(differing)}; {_CURE}")
 
@@ -337,6 +348,11 @@ def _is_run(value: object) -> TypeGuard[str]:
 
 def _is_index(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _cost(cost: object) -> float:
+    """An unknown cost counts as nothing, because nobody can tell."""
+    return cost if isinstance(cost, int | float) and not isinstance(cost, bool) and cost > 0 else 0.0
 
 
 def _load(line: bytes) -> Any:

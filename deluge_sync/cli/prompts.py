@@ -15,7 +15,8 @@ What counts as a prompt:
   with a column named `prompt` means CSV, the rest is text.
 
 An image or a file in `messages` is at an http(s) or data URL. A path on this machine is a bad line, unless local files
-are allowed: whoever wrote the prompts would have your files sent to a provider.
+are allowed: whoever wrote the prompts would have your files sent to a provider. So for the images that a column names
+(`pictures`).
 
 Blank lines are no prompts. A prompt's index is its place among the file's prompts, from 0, bad ones included, so that
 it stays the same whether bad lines are passed over or corrected. Ids may repeat; the index tells prompts apart.
@@ -32,11 +33,12 @@ import stat
 import sys
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NoReturn
 
 from deluge_sync.cli.exits import BadInputError
+from deluge_sync.cli.pictures import add_images, images_in
 from deluge_sync.errors import ConfigError
 from deluge_sync.prompt import Conversation, Message
 
@@ -60,7 +62,10 @@ _MAX_CELL_CHARS = 2**24  # an unclosed quote must not swallow the whole of a lar
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One prompt of the file. `line` is where it begins, from 1; `content` is a text or a list of OpenAI messages."""
+    """One prompt of the file. `line` is where it begins, from 1; `content` is a text or a list of OpenAI messages.
+
+    `images` are paths and URLs that come behind the last user message.
+    """
 
     index: int
     line: int
@@ -68,6 +73,15 @@ class Prompt:
     content: str | list[Any]
     carried: Mapping[str, Any] = field(default_factory=dict)
     allow_local_files: bool = False
+    images: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """What a reader takes for the prompt: the text, or the texts of the messages with their roles."""
+        if isinstance(self.content, str):
+            return self.content
+        messages = Conversation.from_openai_chat(self.content, allow_local_files=True)
+        return "\n\n".join(f"{message.role}: {message.text}" for message in messages)
 
     def conversation(self, system: str | None = None) -> Conversation:
         """What is sent. `system` comes first, unless the row's messages bring a system message of their own.
@@ -81,6 +95,7 @@ class Prompt:
             conversation = Conversation.from_openai_chat(self.content, allow_local_files=self.allow_local_files)
         if system is not None and not any(message.role == "system" for message in conversation):
             conversation.messages.insert(0, Message.system(system))
+        add_images(conversation, self.images)
         return conversation
 
 
@@ -95,26 +110,39 @@ class BadLine:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What the first pass found. `records` counts good and bad prompts; `digest` stands for content and format."""
+    """What the first pass found. `records` counts good and bad prompts; `digest` stands for content and format;
+    `pictured` counts the good prompts that come with images."""
 
     records: int
     good: int
     digest: str
+    pictured: int = 0
 
 
 class PromptFile:
     """A seekable file of prompts; `name` is how messages call it. Not for two threads at once.
 
     With `allow_local_files` its messages may name images and files on this machine, which are then read and sent.
+    `images` is the column or field that names images, `column` the one that holds the prompt; only the usual one may be
+    `messages` instead.
     """
 
     def __init__(
-        self, file: BinaryIO, name: str, file_format: Format | None = None, *, allow_local_files: bool = False
+        self,
+        file: BinaryIO,
+        name: str,
+        file_format: Format | None = None,
+        *,
+        allow_local_files: bool = False,
+        images: str | None = None,
+        column: str = "prompt",
     ) -> None:
         self.name = name
+        self._images = images
+        self._column = column
         self._file = file
         self._allow_local_files = allow_local_files
-        self.format: Format = file_format or _guess_format(file)
+        self.format: Format = file_format or _guess_format(file, column)
 
     def survey(self, on_bad: Callable[[str], None]) -> Survey:
         """Read and check everything. Each bad line is given to `on_bad` as a message, which may raise to stop.
@@ -123,17 +151,18 @@ class PromptFile:
             BadInputError: a fatal bad line, whatever `on_bad` does.
         """
         digest = hashlib.sha256(self.format.encode() + b"\0")
-        records = good = 0
+        records = good = pictured = 0
         for found in self._parse(self._lines(digest.update)):
             records += 1
             if isinstance(found, Prompt):
                 good += 1
+                pictured += bool(found.images)
                 continue
             message = f"{self.name}:{found.line}: {found.reason}"
             if found.is_fatal:
                 raise BadInputError(message)
             on_bad(message)
-        return Survey(records, good, digest.hexdigest())
+        return Survey(records, good, digest.hexdigest(), pictured)
 
     def read(self, survey: Survey) -> Iterator[Prompt]:
         """The good prompts in the file's order. What was appended to the file after the survey is not read."""
@@ -148,20 +177,43 @@ class PromptFile:
             yield line.removeprefix(_BOM) if number == 0 else line
 
     def _parse(self, lines: Iterator[bytes]) -> Iterator[Prompt | BadLine]:
-        for index, (line, record) in enumerate(_READERS[self.format](lines)):
+        for index, (line, record) in enumerate(_READERS[self.format](lines, self._column)):
             if isinstance(record, BadLine):
                 yield record
             else:
-                yield _check(index, line, record, allow_local_files=self._allow_local_files)
+                yield self._checked(index, line, record)
+
+    def _checked(self, index: int, line: int, record: dict[str, Any]) -> Prompt | BadLine:
+        if self._column != "prompt":
+            if self._column not in record:
+                return BadLine(line, f"no {self._column!r}")
+            record = {"id": record.get("id"), "prompt": record[self._column]}
+        found = _check(index, line, record, allow_local_files=self._allow_local_files)
+        if self._images is None or isinstance(found, BadLine):
+            return found
+        try:
+            images = images_in(record.get(self._images), allow_local_files=self._allow_local_files)
+            pictured = replace(found, images=images)
+            if images and not isinstance(found.content, str):
+                pictured.conversation()
+        except ValueError as error:
+            return BadLine(line, f"{self._images!r}: {error}")
+        return pictured
 
 
 @contextmanager
 def open_prompts(
-    path: str, file_format: Format | None = None, *, allow_local_files: bool = False
+    path: str,
+    file_format: Format | None = None,
+    *,
+    allow_local_files: bool = False,
+    images: str | None = None,
+    column: str = "prompt",
 ) -> Iterator[PromptFile]:
     """The prompt file at `path`, `-` for standard input; `file_format` overrules name and content.
 
-    `allow_local_files` is for files whose every line you trust.
+    `allow_local_files` is for files whose every line you trust. `images` is the column that names images, `column` the
+    one that holds the prompt.
 
     Raises:
         BadInputError: there is no such file, or it cannot be read.
@@ -170,11 +222,11 @@ def open_prompts(
     chosen = file_format or _FORMATS.get(Path(path).suffix.lower())
     with _open(path, name) as file:
         if _is_rereadable(file):
-            yield PromptFile(file, name, chosen, allow_local_files=allow_local_files)
+            yield PromptFile(file, name, chosen, allow_local_files=allow_local_files, images=images, column=column)
         else:
             with tempfile.TemporaryFile() as spool:
                 shutil.copyfileobj(file, spool)
-                yield PromptFile(spool, name, chosen, allow_local_files=allow_local_files)
+                yield PromptFile(spool, name, chosen, allow_local_files=allow_local_files, images=images, column=column)
 
 
 @contextmanager
@@ -195,16 +247,16 @@ def _is_rereadable(file: BinaryIO) -> bool:
     return file is not getattr(sys.stdin, "buffer", None) and stat.S_ISREG(os.fstat(file.fileno()).st_mode)
 
 
-def _guess_format(file: BinaryIO) -> Format:
+def _guess_format(file: BinaryIO, column: str) -> Format:
     file.seek(0)
     first = next((line for line in file if line.strip()), b"").removeprefix(_BOM)
     if first.lstrip()[:1] in (b"{", b"["):
         return "jsonl"
     header = next(csv.reader([first.decode("utf-8", "replace")]), [])
-    return "csv" if "prompt" in header else "text"
+    return "csv" if column in header else "text"
 
 
-def _read_jsonl(lines: Iterator[bytes]) -> Iterator[tuple[int, dict[str, Any] | BadLine]]:
+def _read_jsonl(lines: Iterator[bytes], _column: str) -> Iterator[tuple[int, dict[str, Any] | BadLine]]:
     for number, raw in enumerate(lines, 1):
         if raw.strip():
             yield number, _json_object(number, raw)
@@ -239,16 +291,16 @@ def _not_utf8(error: UnicodeDecodeError) -> str:
     return f"not UTF-8: byte 0x{error.object[error.start]:02x} at position {error.start}"
 
 
-def _read_text(lines: Iterator[bytes]) -> Iterator[tuple[int, dict[str, Any] | BadLine]]:
+def _read_text(lines: Iterator[bytes], column: str) -> Iterator[tuple[int, dict[str, Any] | BadLine]]:
     for number, raw in enumerate(lines, 1):
         if raw.strip():
             try:
-                yield number, {"prompt": raw.decode("utf-8").rstrip("\r\n")}
+                yield number, {column: raw.decode("utf-8").rstrip("\r\n")}
             except UnicodeDecodeError as error:
                 yield number, BadLine(number, _not_utf8(error))
 
 
-def _read_csv(lines: Iterator[bytes]) -> Iterator[tuple[int, dict[str, Any] | BadLine]]:
+def _read_csv(lines: Iterator[bytes], column: str) -> Iterator[tuple[int, dict[str, Any] | BadLine]]:
     csv.field_size_limit(_MAX_CELL_CHARS)
     # Bytes that are no UTF-8 travel as surrogates, because a quoted cell may span lines; `_cells` finds them again.
     reader = csv.reader((line.decode("utf-8", "surrogateescape") for line in lines), strict=True)
@@ -266,18 +318,18 @@ def _read_csv(lines: Iterator[bytes]) -> Iterator[tuple[int, dict[str, Any] | Ba
             continue
         if columns is None:
             columns = cells
-            if reason := _header_trouble(columns):
+            if reason := _header_trouble(columns, column):
                 yield begin, BadLine(begin, reason, is_fatal=True)
                 return
         else:
             yield begin, _cells(begin, columns, cells)
 
 
-def _header_trouble(columns: list[str]) -> str | None:
+def _header_trouble(columns: list[str], wanted: str) -> str | None:
     if any(_has_surrogate(column) for column in columns):
         return "not UTF-8"
-    if "prompt" not in columns:
-        return f"no column named 'prompt' (found: {', '.join(map(repr, columns))})"
+    if wanted not in columns:
+        return f"no column named {wanted!r} (found: {', '.join(map(repr, columns))})"
     repeated = sorted({column for column in columns if columns.count(column) > 1})
     return f"column {repeated[0]!r} appears twice" if repeated else None
 
@@ -290,7 +342,7 @@ def _cells(line: int, columns: list[str], cells: list[str]) -> dict[str, Any] | 
     return dict(zip(columns, cells, strict=True))
 
 
-_READERS: dict[Format, Callable[[Iterator[bytes]], Iterator[tuple[int, dict[str, Any] | BadLine]]]] = {
+_READERS: dict[Format, Callable[[Iterator[bytes], str], Iterator[tuple[int, dict[str, Any] | BadLine]]]] = {
     "jsonl": _read_jsonl,
     "csv": _read_csv,
     "text": _read_text,

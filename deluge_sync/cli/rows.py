@@ -1,9 +1,13 @@
 """One line of RESULTS out of a prompt and its response: which keys, in which order. Pure; `session` calls it.
 
-    index, id, <carried fields>, completion, finish_reason, model, usage, cost, error, attempts, latency, run
+    index, id, <carried fields>, completion, finish_reason, model, usage, cost, error, attempts, latency,
+    finished_at, run
 
-and where the answer has them: `thinking`, `tool_calls`, `logprobs`, and `content` with every part of the message when
-there is more in it than one text and those. A carried field that bears one of these names becomes `input_<name>`.
+and where the answer has them: `parsed` (the document, with a schema), `thinking`, `tool_calls`, `logprobs`, and
+`content` with every part of the message when there is more in it than one text and those. `is_cached` is there, and
+true, when the answer came from the local cache. `session` is on the first answer of each session and tells when it
+began, where the prompts were and which limits held: what a report of the run needs. A carried field that bears one of
+these names becomes `input_<name>`.
 """
 
 from __future__ import annotations
@@ -16,35 +20,57 @@ from deluge_sync.prompt import Text, Thinking, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from deluge_sync.cli.prompts import Prompt
+    from deluge_sync.cli.schema import Schema
     from deluge_sync.response import APIResponse
 
-__all__ = ["OWN_KEYS", "encode_row", "make_row"]
+__all__ = ["OWN_KEYS", "answer_fields", "encode_row", "make_row", "timestamp"]
 
 OWN_KEYS = frozenset(
     {"index", "id", "completion", "finish_reason", "model", "usage", "cost", "error", "attempts", "latency", "run"}
-    | {"thinking", "tool_calls", "logprobs", "content"}
+    | {"parsed", "thinking", "tool_calls", "logprobs", "content", "is_cached", "finished_at", "session"}
 )
 
 
-def make_row(prompt: Prompt, response: APIResponse, run: str) -> dict[str, Any]:
-    """What RESULTS says about one prompt. `cost` is in US dollars, `latency` in seconds, unknown values are None."""
+def make_row(
+    prompt: Prompt, response: APIResponse, run: str, *, finished_at: datetime, schema: Schema | None = None
+) -> dict[str, Any]:
+    """What RESULTS says about one prompt. `cost` is in US dollars, `latency` in seconds, unknown values are None.
+
+    An answer that does not fit the schema is an error of the kind "schema", and its `completion` is there to read.
+    """
     return {
         "index": prompt.index,
         "id": prompt.id,
         **_carried(prompt.carried),
+        **answer_fields(response, schema),
+        "finished_at": timestamp(finished_at),
+        **_extras(response),
+        "run": run,
+    }
+
+
+def answer_fields(response: APIResponse, schema: Schema | None = None) -> dict[str, Any]:
+    """The fields of a row that every answer has, wherever its prompt is from; `parsed` where there is a schema."""
+    problem = None if schema is None or response.is_error else schema.problem_with(response.parsed)
+    fields = {
         "completion": response.completion,
         "finish_reason": response.finish_reason,
         "model": response.model_internal,
         "usage": asdict(response.usage) if response.usage is not None else None,
         "cost": response.cost,
-        "error": _error(response),
+        "error": _error(response) if problem is None else {"kind": "schema", "message": problem},
         "attempts": response.attempts,
         "latency": None if response.latency_s is None else round(response.latency_s, 3),
-        **_extras(response),
-        "run": run,
     }
+    return fields if schema is None else {**fields, "parsed": None if problem else response.parsed}
+
+
+def timestamp(moment: datetime) -> str:
+    """ISO 8601 with milliseconds; `moment` is in UTC."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def encode_row(row: Mapping[str, Any]) -> bytes:
@@ -79,6 +105,7 @@ def _extras(response: APIResponse) -> dict[str, Any]:
         "tool_calls": [_tool_call(call) for call in response.tool_calls] or None,
         "logprobs": response.logprobs,
         "content": _whole_content(response),
+        "is_cached": response.local_cache_hit or None,
     }
     return {name: value for name, value in extras.items() if value is not None}
 

@@ -1,30 +1,37 @@
 """What a user wants to know at the end of a run, as a table in a terminal and as plain lines anywhere else.
 
-`summary_lines` decides what is said (pure); `show_summary` writes it to standard error. `run` and `demo` call them.
+`summary_lines` and `summary_document` decide what is said (pure); `show_summary` writes the lines to standard error, or
+the document to standard output. `run` and `demo` call them.
 """
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from deluge_sync.cli.exits import one_line, say
+from deluge_sync.cli.exits import Voice, one_line, say
 
 if TYPE_CHECKING:
     from deluge_sync.tracker import Snapshot
 
-__all__ = ["Totals", "show_summary", "summary_lines"]
+__all__ = ["Totals", "show_lines", "show_summary", "summary_document", "summary_lines"]
+
+_PLAIN = Voice()
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What the results hold now: rows with an answer, rows with an error, and how many of both were there before."""
+    """What the results hold now: rows with an answer, rows with an error, and how many of both were there before.
+
+    held_back: prompts that were refused because they could have cost more than --max-cost; they have no row.
+    """
 
     answered: int
     failed: int
     earlier: int = 0
     bad_lines: int = 0
+    held_back: int = 0
 
 
 def summary_lines(totals: Totals, snapshot: Snapshot) -> list[tuple[str, str]]:
@@ -43,10 +50,41 @@ def summary_lines(totals: Totals, snapshot: Snapshot) -> list[tuple[str, str]]:
     return lines
 
 
-def show_summary(totals: Totals, snapshot: Snapshot) -> None:
-    """Write the summary to standard error."""
-    lines = summary_lines(totals, snapshot)
-    if sys.stderr.isatty():
+def summary_document(totals: Totals, snapshot: Snapshot) -> dict[str, Any]:
+    """The same for machines: money in US dollars, None where no price is known, durations in seconds."""
+    return {
+        "answered": totals.answered,
+        "failed": totals.failed,
+        "earlier": totals.earlier,
+        "bad_lines": totals.bad_lines,
+        "held_back": totals.held_back,
+        "errors": _kinds(totals, snapshot),
+        "requests": snapshot.requests_sent,
+        "retried": snapshot.retried,
+        "rate_limited": snapshot.rate_limited,
+        "input_tokens": snapshot.input_tokens,
+        "output_tokens": snapshot.output_tokens,
+        "cache_read_tokens": snapshot.cache_read_tokens,
+        "cache_write_tokens": snapshot.cache_write_tokens,
+        "cost": snapshot.cost_usd,
+        "elapsed": round(snapshot.elapsed_s, 3),
+        "busiest_minute": snapshot.busiest_minute,
+        "requests_per_minute_limit": snapshot.limits.requests_per_minute,
+    }
+
+
+def show_summary(totals: Totals, snapshot: Snapshot, voice: Voice = _PLAIN) -> None:
+    """Tell the summary in the way that was asked for; not at all where --quiet asked for silence."""
+    show_lines(summary_lines(totals, snapshot), summary_document(totals, snapshot), voice)
+
+
+def show_lines(lines: list[tuple[str, str]], document: dict[str, Any], voice: Voice = _PLAIN) -> None:
+    """Tell (label, text) pairs, or the document that says the same, in the way that was asked for."""
+    if voice.is_json:
+        voice.document(document)
+    elif voice.is_quiet:
+        return
+    elif sys.stderr.isatty():
         _show_table(lines)
     else:
         width = max(len(label) for label, _ in lines)
@@ -71,8 +109,14 @@ def _answered(totals: Totals) -> str:
 
 def _failed(totals: Totals, snapshot: Snapshot) -> str:
     """The kinds are known for this session only."""
-    by_kind = ", ".join(f"{one_line(kind)} {number:,}" for kind, number in sorted(snapshot.errors.items()))
+    by_kind = ", ".join(f"{one_line(kind)} {number:,}" for kind, number in sorted(_kinds(totals, snapshot).items()))
     return f"{totals.failed:,}" + (f" ({by_kind})" if by_kind else "")
+
+
+def _kinds(totals: Totals, snapshot: Snapshot) -> dict[str, int]:
+    """What was held back is no failure, because nothing was tried."""
+    kinds = {**snapshot.errors, "budget": snapshot.errors.get("budget", 0) - totals.held_back}
+    return {kind: number for kind, number in kinds.items() if number > 0}
 
 
 def _retried(snapshot: Snapshot) -> str:

@@ -48,3 +48,10 @@ def test_it_writes_its_own_results_anew_and_moves_any_other_aside(cli: Any, resu
     results.write_text(other)
     assert cli(*arguments, "3").status == 0
     assert results.with_name("results.jsonl.2").read_text() == other
+
+
+def test_machines_get_the_figures_and_nothing_else(cli: Any, results: Path) -> None:
+    ended = cli("demo", "--output", results, "--rpm", "6000", "--prompts", "3", "--json", "--quiet")
+    assert (ended.status, ended.err) == (0, "")
+    document = json.loads(ended.out)
+    assert (document["answered"], document["requests_per_minute_limit"]) == (3, 6_000)

@@ -197,15 +197,15 @@ def test_a_file_that_is_no_journal_is_refused_and_left_alone(path: Path, opened:
     assert path.read_bytes() == content
 
 
+SETTINGS = "model, system, max-tokens, temperature, base-url, schema, images, config"
+
+
 @pytest.mark.parametrize(
     ("key", "what"),
     [
         (OTHER_PROMPTS, "a different prompts file"),
-        (OTHER_SETTINGS, "different settings (model, system, max-tokens, temperature, base-url)"),
-        (
-            RunKey("c" * 64, "d" * 64),
-            "a different prompts file and different settings (model, system, max-tokens, temperature, base-url)",
-        ),
+        (OTHER_SETTINGS, f"different settings ({SETTINGS})"),
+        (RunKey("c" * 64, "d" * 64), f"a different prompts file and different settings ({SETTINGS})"),
     ],
 )
 @pytest.mark.parametrize("end", [b"\n", b""])

@@ -12,6 +12,8 @@ import pytest
 
 from deluge_sync.cli.exits import BadInputError, ResultsError, Terminated
 
+COMMANDS = ["ask", "batch", "completion", "demo", "embed", "estimate", "models", "report", "run", "serve"]
+
 
 def test_version_is_that_of_the_package(cli: Any) -> None:
     ended = cli("--version")
@@ -21,11 +23,11 @@ def test_version_is_that_of_the_package(cli: Any) -> None:
 def test_help_names_every_command_and_exit_status(cli: Any) -> None:
     ended = cli("--help")
     assert ended.status == 0
-    for word in ("demo", "run", "serve", "130", "143", "141"):
+    for word in (*COMMANDS, "130", "143", "141"):
         assert word in ended.out
 
 
-@pytest.mark.parametrize("name", ["demo", "run", "serve"])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help(cli: Any, name: str) -> None:
     ended = cli(name, "--help")
     assert ended.status == 0
@@ -38,16 +40,17 @@ def test_an_unknown_command_is_a_wrong_use(cli: Any) -> None:
     assert "rum" in ended.err
 
 
-LARGE = ["pydantic", "rich", "requests", "deluge_sync.client"]
+LARGE = ["pydantic", "rich", "requests", "yaml", "PIL", "deluge_sync.client", "deluge_sync.testing"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "absent"),
     [
-        (["--help"], [*LARGE, "deluge_sync.testing", "deluge_sync.cli.run"]),
-        (["run", "--help"], [*LARGE, "deluge_sync.testing"]),
-        (["demo", "--help"], [*LARGE, "deluge_sync.testing"]),
-        (["serve", "--help"], [*LARGE, "deluge_sync.testing", "deluge_sync.cli.run"]),
+        (["--help"], [*LARGE, "deluge_sync.prompt", "deluge_sync.cli.run", "deluge_sync.cli.ask"]),
+        *([[name, "--help"], LARGE] for name in COMMANDS),
+        (["serve", "--help"], ["deluge_sync.cli.run", "deluge_sync.prompt"]),
+        (["models", "--help"], ["deluge_sync.cli.run", "deluge_sync.prompt", "deluge_sync.models"]),
+        (["report", "--help"], ["deluge_sync.cli.run", "deluge_sync.prompt"]),
     ],
     ids=lambda value: " ".join(value[:2]),
 )
@@ -87,6 +90,19 @@ def test_how_a_command_ends_is_its_exit_status(
     end_with(error, monkeypatch)
     ended = cli("run")
     assert (ended.status, ended.out, ended.err) == (status, "", said)
+
+
+def test_a_reader_that_went_away_leaves_no_complaint() -> None:
+    """Python would write what is left in the buffer when it ends, and complain."""
+    script = "from deluge_sync.cli import main\nprint('x' * 100, end='')\nmain(['models', '--json'])"
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", script], stdout=pipe, stderr=pipe, env=buffered) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        process.stdout = None
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (141, b"")
 
 
 def test_sigterm_ends_a_command_and_the_handler_before_it_comes_back(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -332,3 +332,38 @@ def test_a_path_is_read_later_where_local_files_are_allowed(tmp_path: Path) -> N
     [prompt] = prompts.read(prompts.survey(pytest.fail))
     [file] = prompt.conversation("Be brief.")[1].files
     assert (file.path, file.data) == (str(tmp_path / "a.txt"), b"here")
+
+
+def test_another_column_may_hold_the_prompt() -> None:
+    files = {"jsonl": b'{"body": "a", "id": 7}\n{"prompt": "b"}\n', "csv": b"id,body\n7,a\n", "text": b"a\n"}
+    for name, content in files.items():
+        chosen = PromptFile(io.BytesIO(content), "p", column="body")
+        complaints: list[str] = []
+        first, *_ = chosen.read(chosen.survey(complaints.append))
+        assert (chosen.format, first.text, first.id) == (
+            name,
+            "a",
+            0 if name == "text" else 7 if name == "jsonl" else "7",
+        )
+        assert complaints == (["p:2: no 'body'"] if name == "jsonl" else [])
+
+
+def test_images_are_counted_and_bad_ones_are_bad_lines() -> None:
+    content = b"prompt,pic\na,https://example.com/a.png\nb,\nc,c.png\n"
+    prompts = PromptFile(io.BytesIO(content), "p", images="pic")
+    complaints: list[str] = []
+    survey = prompts.survey(complaints.append)
+    assert (survey.good, survey.pictured) == (2, 1)
+    assert complaints == [
+        "p:4: 'pic': 'c.png' is no http(s) or data URL; a local image is sent only with --allow-local-files"
+    ]
+    assert [len(prompt.conversation()[-1].images) for prompt in prompts.read(survey)] == [1, 0]
+
+
+def test_a_reader_sees_the_texts_of_messages_with_their_roles() -> None:
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": [{"type": "text", "text": "Hi"}]},
+    ]
+    assert Prompt(0, 1, 0, messages).text == "system: Be brief.\n\nuser: Hi"
+    assert Prompt(0, 1, 0, "Hi").text == "Hi"

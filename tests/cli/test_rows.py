@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from deluge_sync.prompt import Conversation, Message, Text, ToolCall
 from deluge_sync.response import APIResponse, Usage
 
 RUN = "0123456789ab-cdef01234567"
+MOMENT = datetime(2026, 11, 23, 14, 5, 6, 789_123, tzinfo=UTC)
 
 
 def response(**fields: Any) -> APIResponse:
@@ -20,7 +22,7 @@ def response(**fields: Any) -> APIResponse:
 
 
 def row(prompt: Prompt, answer: APIResponse) -> dict[str, Any]:
-    return make_row(prompt, answer, RUN)
+    return make_row(prompt, answer, RUN, finished_at=MOMENT)
 
 
 def test_a_row_tells_everything_in_a_fixed_order() -> None:
@@ -56,6 +58,7 @@ def test_a_row_tells_everything_in_a_fixed_order() -> None:
         ("error", None),
         ("attempts", 2),
         ("latency", 1.235),
+        ("finished_at", "2026-11-23T14:05:06.789Z"),
         ("run", RUN),
     ]
 

@@ -34,6 +34,15 @@ def test_it_says_where_it_serves_and_ends_well_when_told(spawn: Any, sent: signa
     assert (out, err) == (b"", b"")
 
 
+def test_json_tells_a_script_where_it_serves(spawn: Any) -> None:
+    process = spawn("serve", "--port", "0", "--json")
+    told = json.loads(process.stdout.readline())
+    assert list(told) == ["url", "openai_url"]
+    assert ask(told["openai_url"])[1]["choices"][0]["message"]["content"] == "You said: Hi"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+
+
 def test_a_taken_port_is_one_clear_line(cli: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -49,7 +49,7 @@ class ScriptedClient:
 class Rows:
     """Results that keep their rows; the one numbered `breaks_at` raises `error`."""
 
-    answered, failed = 3, 1
+    answered, failed, spent_usd = 3, 1, 0.5
 
     def __init__(self, *, breaks_at: int = -1, error: Exception | None = None) -> None:
         self.rows: list[bytes] = []
@@ -73,8 +73,8 @@ def answered(prompt: Conversation, **fields: Any) -> APIResponse:
     return APIResponse(0, "m", prompt, SamplingParams(), 200, False, None, content=content, **fields)
 
 
-def failed(prompt: Conversation, kind: str) -> APIResponse:
-    return APIResponse(0, "m", prompt, SamplingParams(), None, True, "no", error_kind=kind)
+def failed(prompt: Conversation, kind: str, message: str = "no") -> APIResponse:
+    return APIResponse(0, "m", prompt, SamplingParams(), None, True, message, error_kind=kind)
 
 
 def run(script: Script, results: Rows, *, system: str | None = None) -> tuple[Session, ScriptedClient]:
@@ -96,6 +96,41 @@ def test_answers_in_any_order_reach_the_rows_of_their_prompts() -> None:
     assert starts[4] == b'{"index": 0, "id": "q0", "completion": "re: prompt 0"'
     assert (session.answered, session.failed, session.earlier) == (3 + 4, 1 + 1, 4)
     assert client.settings == {"total": 5, "show_progress": False}
+
+
+def test_when_the_money_is_up_nothing_more_is_read_and_no_row_is_written() -> None:
+    def run_out(_: ScriptedClient, prompts: Iterator[Conversation]) -> Iterator[tuple[int, APIResponse]]:
+        yield 0, answered(next(prompts))
+        yield 1, failed(next(prompts), "budget", "not sent: it may cost $1, and of max_cost=0 US dollars 0 are spent")
+        left_over.extend(prompts)
+
+    left_over: list[Conversation] = []
+    results = Rows()
+    session = Session(cast("LLMClient", ScriptedClient(run_out)), results, run="a-b", max_cost_usd=2.0)
+    session.answer(PROMPTS, total=5, show_progress=False)
+    assert (len(results.rows), session.written, session.held_back, session.failed) == (1, 1, 1, 1)
+    assert left_over == []
+
+
+def test_a_prompt_that_exceeds_the_limits_is_a_failure_like_any_other() -> None:
+    def too_large(_: ScriptedClient, prompts: Iterator[Conversation]) -> Iterator[tuple[int, APIResponse]]:
+        for position, prompt in enumerate(prompts):
+            yield position, failed(prompt, "over_limit", "the request exceeds the tokens of a minute")
+
+    results = Rows()
+    session, _ = run(too_large, results)
+    assert (len(results.rows), session.held_back) == (5, 0)
+
+
+def test_what_the_rows_have_cost_is_taken_off_the_budget() -> None:
+    def none(_: ScriptedClient, prompts: Iterator[Conversation]) -> Iterator[tuple[int, APIResponse]]:
+        yield 0, answered(next(prompts))
+
+    for budget, left in ((2.0, 1.5), (0.25, 0.0)):
+        client = ScriptedClient(none)
+        session = Session(cast("LLMClient", client), Rows(), run="a-b", max_cost_usd=budget)
+        session.answer(PROMPTS, total=5, show_progress=False)
+        assert client.settings["max_cost"] == left
 
 
 def test_prompts_are_read_only_when_the_client_asks_and_forgotten_when_answered() -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
-from deluge_sync.cli.summary import Totals, show_summary, summary_lines
+from deluge_sync.cli.exits import Voice
+from deluge_sync.cli.summary import Totals, show_summary, summary_document, summary_lines
 from deluge_sync.tracker import Limits, Snapshot
 
 SNAPSHOT = Snapshot(
@@ -63,6 +65,21 @@ def test_time_is_told_in_fitting_units(seconds: float, text: str) -> None:
 def test_without_a_limit_none_is_claimed() -> None:
     lines = dict(summary_lines(Totals(1, 0), replace(SNAPSHOT, limits=Limits())))
     assert lines["requests"] == "207 sent, 1,242 a minute; 207 in the busiest minute"
+
+
+def test_prompts_that_were_held_back_are_no_failures() -> None:
+    snapshot = replace(SNAPSHOT, errors={"budget": 3, "timeout": 1})
+    assert dict(summary_lines(Totals(5, 1, held_back=3), snapshot))["failed"] == "1 (timeout 1)"
+    document = summary_document(Totals(5, 2, held_back=2), snapshot)
+    assert (document["errors"], document["held_back"]) == ({"budget": 1, "timeout": 1}, 2)
+
+
+def test_machines_get_a_document_and_a_quiet_voice_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    show_summary(Totals(195, 5), SNAPSHOT, Voice(is_quiet=True))
+    assert capsys.readouterr() == ("", "")
+    show_summary(Totals(195, 5, earlier=3), SNAPSHOT, Voice(is_quiet=True, is_json=True))
+    shown = capsys.readouterr()
+    assert (json.loads(shown.out)["answered"], json.loads(shown.out)["earlier"], shown.err) == (195, 3, "")
 
 
 def test_in_a_pipe_it_is_plain_lines_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
