@@ -20,7 +20,7 @@ BLOCKS = [
     for block in re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 ]
 
-KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "EXAMPLE_API_KEY")
+KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "CO_API_KEY", "EXAMPLE_API_KEY")
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=[f"block{number}" for number in range(len(BLOCKS))])
@@ -30,8 +30,9 @@ def test_the_block_runs(block: str, fake_provider: FakeProvider, tmp_path: Path)
         "OPENAI_BASE_URL": fake_provider.openai_url,
         "ANTHROPIC_BASE_URL": fake_provider.anthropic_url,
         "GOOGLE_GEMINI_BASE_URL": fake_provider.gemini_url,
+        "CO_API_URL": fake_provider.cohere_url,
     }
-    environment = {**os.environ, **keys, **places}
+    environment = {**os.environ, **keys, **places, "XDG_STATE_HOME": str(tmp_path / "state")}
 
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", block],

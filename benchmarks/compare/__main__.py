@@ -2,6 +2,7 @@
 
     make bench                                        everything; about half an hour
     python benchmarks/compare --rounds 3 --only cpu   part of it
+    python benchmarks/compare --only behaviours       what becomes of prompts when something goes wrong (`behaviours`)
 
 Each contender lives in an environment of its own under `.venv/bench`, which is made at first use. Every figure is the
 median of several processes; contenders take turns within a round, so that whatever else the machine does meets all of
@@ -24,24 +25,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
+from behaviours import behaviours
+from environments import HERE, MODULES, OURS, PACKAGES, ROOT, python_of, version_of
 from rich.console import Console
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-OURS = "deluge_sync"
 LONGEST_RUN_S = 900
-
-# What is installed for each contender; ours is this checkout.
-PACKAGES = {
-    OURS: [str(ROOT)],
-    "lm_deluge": ["lm_deluge"],
-    "litellm": ["litellm"],
-    "openai_threads": ["openai"],
-    "openai_asyncio": ["openai"],
-    "langchain": ["langchain-openai"],
-    "requests_threads": ["requests"],
-}
-MODULES = {"openai_threads": "openai", "openai_asyncio": "openai", "langchain": "langchain_openai"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,26 +61,6 @@ LOADS = [
 ]
 # Those that would take hours for so many prompts get a share; their figures are per request, or grow with the number.
 SMALLER = {("litellm", "cpu"): 1_000, ("litellm", "cpu-latency"): 2_000}
-
-
-def python_of(contender: str) -> Path:
-    """The interpreter of the contender's own environment, which is made if it is not there."""
-    packages = PACKAGES[contender]
-    home = ROOT / ".venv" / "bench" / packages[0].replace(str(ROOT), OURS)
-    python = home / "bin" / "python"
-    if not (home / "ready").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
-        editable = ["--editable"] if contender == OURS else []
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *editable, *packages], check=True)
-        (home / "ready").touch()
-    return python
-
-
-def version_of(contender: str) -> str:
-    """The installed version of the contender's package."""
-    module = MODULES.get(contender, contender.removesuffix("_threads")).replace("_", "-")
-    code = f"from importlib.metadata import version; print(version({module!r}))"
-    return subprocess.run([python_of(contender), "-c", code], check=True, capture_output=True, text=True).stdout.strip()
 
 
 @contextmanager
@@ -193,7 +161,9 @@ def main() -> None:
     """Measure what was asked for, print it, and write it down."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", action="append", help="one of: import, " + ", ".join(load.key for load in LOADS))
+    parser.add_argument(
+        "--only", action="append", help="one of: import, behaviours, " + ", ".join(load.key for load in LOADS)
+    )
     parser.add_argument("--contender", action="append", choices=list(PACKAGES))
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results.md")
     arguments = parser.parse_args()
@@ -207,6 +177,9 @@ def main() -> None:
             console.print("\n".join(lines[-len(found) - 5 :]), markup=False)
     if not arguments.only or "import" in arguments.only:
         lines += table("import", "ms", import_times(contenders, arguments.rounds))
+    if not arguments.only or "behaviours" in arguments.only:
+        lines += behaviours(contenders)
+        console.print("\n".join(lines), markup=False)
     arguments.output.write_text("\n".join(lines).rstrip() + "\n")
     console.print(f"written to {arguments.output}", markup=False)
 
