@@ -19,22 +19,28 @@ if TYPE_CHECKING:
     from deluge_sync.agent import execute_tool_calls
     from deluge_sync.client import LLMClient
     from deluge_sync.config import SamplingParams
-    from deluge_sync.errors import DelugeError, Interrupted
+    from deluge_sync.embedding import Embeddings, Ranking
+    from deluge_sync.errors import DelugeError, EmbeddingError, Interrupted, RerankError
     from deluge_sync.models import register_model
     from deluge_sync.prompt import Conversation, File, Image, Message
     from deluge_sync.response import APIResponse, Round, Usage
-    from deluge_sync.tool import Tool, ToolParams
+    from deluge_sync.tool import MCPServer, Tool, ToolParams
 
 __all__ = [
     "APIResponse",
     "Conversation",
     "DelugeError",
+    "EmbeddingError",
+    "Embeddings",
     "File",
     "Image",
     "Interrupted",
     "LLMClient",
     "LeakyBucketLimiter",
+    "MCPServer",
     "Message",
+    "Ranking",
+    "RerankError",
     "Round",
     "SamplingParams",
     "Tool",
@@ -51,12 +57,17 @@ _HOMES = {
     "APIResponse": "deluge_sync.response",
     "Conversation": "deluge_sync.prompt",
     "DelugeError": "deluge_sync.errors",
+    "EmbeddingError": "deluge_sync.errors",
+    "Embeddings": "deluge_sync.embedding",
     "File": "deluge_sync.prompt",
     "Image": "deluge_sync.prompt",
     "Interrupted": "deluge_sync.errors",
     "LLMClient": "deluge_sync.client",
     "LeakyBucketLimiter": "deluge_sync._engine.limiter",
+    "MCPServer": "deluge_sync.tool",
     "Message": "deluge_sync.prompt",
+    "Ranking": "deluge_sync.embedding",
+    "RerankError": "deluge_sync.errors",
     "Round": "deluge_sync.response",
     "SamplingParams": "deluge_sync.config",
     "Tool": "deluge_sync.tool",
