@@ -50,5 +50,9 @@ def function_tool(tool: Tool, *, strict: bool) -> Mapping[str, Any]:
 
 def tells_error(completion: Any, choice: Any) -> bool:
     """Whether the provider failed on the way, which some tell in a field beside the answer. Both are typed replies."""
+    if choice.finish_reason == "error":
+        return True
+    if not completion.model_extra and not choice.model_extra:  # as it is nearly always
+        return bool(completion.object == "error")
     beside = {**(completion.model_extra or {}), "object": completion.object, "choices": [choice.model_extra]}
-    return choice.finish_reason == "error" or error_in_document(beside)
+    return error_in_document(beside)

@@ -482,7 +482,8 @@ class Dispatcher:
         for lane in self._lanes.values():
             if self._sending < self.max_workers:
                 alarms.append(lane.opens_at())
-            alarms.append(self._patience_ends_at(lane, self._clock()))
+            if lane.brake.down_since is not None:
+                alarms.append(self._patience_ends_at(lane, self._clock()))
         return min(alarms, default=inf)
 
     def _call_a_worker(self) -> None:

@@ -167,7 +167,7 @@ class LeakyBucketLimiter:
         with self._lock:
             self._closed = True
             for ticket in self._queue:
-                ticket._woken.notify()
+                ticket._wake()
 
     @property
     def in_flight(self) -> int:
@@ -187,7 +187,7 @@ class LeakyBucketLimiter:
                 if now >= give_up_at:
                     raise self._leave(ticket, TimeoutError(f"not admitted within {timeout_s} s"))
                 wake_at = min(wake_at, give_up_at)
-                ticket._woken.wait(None if wake_at == inf else wake_at - now)
+                ticket._sleep(None if wake_at == inf else wake_at - now)
             return ticket._lease
 
     def _grant_due(self, now: float) -> float:
@@ -201,7 +201,7 @@ class LeakyBucketLimiter:
         if not self._queue:
             return inf
         if self._queue[0] is not first:
-            self._queue[0]._woken.notify()  # it holds the timer now
+            self._queue[0]._wake()  # it holds the timer now
         return due
 
     def _due(self, now: float, ticket: Ticket) -> float:
@@ -217,7 +217,7 @@ class LeakyBucketLimiter:
         token_slot = self._tokens.take(now, ticket.tokens) if self._tokens is not None else None
         self._in_flight += 1
         ticket._lease = Lease(self, ticket.tokens, slot, token_slot)
-        ticket._woken.notify()
+        ticket._wake()
 
     def _leave(self, ticket: Ticket, error: Exception) -> Exception:
         self._queue.remove(ticket)
@@ -226,12 +226,12 @@ class LeakyBucketLimiter:
 
     def _wake_first(self) -> None:
         if self._queue:
-            self._queue[0]._woken.notify()
+            self._queue[0]._wake()
 
     def _cancel(self, ticket: Ticket) -> None:
         with self._lock:
             ticket._cancelled = True
-            ticket._woken.notify()
+            ticket._wake()
 
     def _settle(self, slot: Slot | None, estimated: float, actual: float) -> None:
         with self._lock:
@@ -303,7 +303,7 @@ class Ticket:
         self._limiter = limiter
         self._cancelled = False
         self._lease: Lease | None = None
-        self._woken = threading.Condition(limiter._lock)
+        self._woken: threading.Condition | None = None  # most need not wait
 
     def wait(self, timeout_s: float | None = None) -> Lease:
         """Wait for the turn and take it. Raises what `LeakyBucketLimiter.acquire` raises."""
@@ -312,6 +312,16 @@ class Ticket:
     def cancel(self) -> None:
         """Make the thread that waits with this ticket raise `ClientClosedError`. Without effect after its turn."""
         self._limiter._cancel(self)
+
+    # Called with the limiter's lock held.
+
+    def _sleep(self, timeout_s: float | None) -> None:
+        self._woken = self._woken or threading.Condition(self._limiter._lock)
+        self._woken.wait(timeout_s)
+
+    def _wake(self) -> None:
+        if self._woken is not None:
+            self._woken.notify()
 
 
 class Lease:

@@ -266,7 +266,9 @@ def test_a_look_up_that_finds_the_answer_sends_nothing(start: Start) -> None:
     assert sorted(notes.attempted) == list(range(1, 100, 2))
 
 
-def test_a_job_that_can_be_sent_is_not_kept_waiting_by_a_row_of_look_ups(start: Start) -> None:
+def test_a_job_that_can_be_sent_is_not_kept_waiting_by_a_row_of_look_ups(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two threads there may be here: one carries out a job all the while, the other has all the rest to do."""
     told, is_over = list[tuple[str, int]](), threading.Event()
 
@@ -285,7 +287,9 @@ def test_a_job_that_can_be_sent_is_not_kept_waiting_by_a_row_of_look_ups(start: 
 
     notes, limiter = Submitting(attempt), unlimited()
     notes.hits = set(range(1, 10))
-    dispatcher = start(notes, max_workers=1)
+    dispatcher = start(notes, max_workers=2)
+    begin = dispatcher._start_a_worker
+    monkeypatch.setattr(dispatcher, "_start_a_worker", lambda: begin() if len(dispatcher._threads) < 2 else None)
     first, between, *found = [job(number, limiter) for number in (0, 100, *range(1, 10))]
     dispatcher.submit(first)
     wait_until(lambda: told == [("sent", 0)])
