@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from deluge_sync._engine.estimate import Estimate, ModelEstimate
     from deluge_sync._engine.limiter import LeakyBucketLimiter
     from deluge_sync.agent import execute_tool_calls
     from deluge_sync.client import LLMClient
@@ -32,6 +33,7 @@ __all__ = [
     "DelugeError",
     "EmbeddingError",
     "Embeddings",
+    "Estimate",
     "File",
     "Image",
     "Interrupted",
@@ -39,6 +41,7 @@ __all__ = [
     "LeakyBucketLimiter",
     "MCPServer",
     "Message",
+    "ModelEstimate",
     "Ranking",
     "RerankError",
     "Round",
@@ -59,6 +62,7 @@ _HOMES = {
     "DelugeError": "deluge_sync.errors",
     "EmbeddingError": "deluge_sync.errors",
     "Embeddings": "deluge_sync.embedding",
+    "Estimate": "deluge_sync._engine.estimate",
     "File": "deluge_sync.prompt",
     "Image": "deluge_sync.prompt",
     "Interrupted": "deluge_sync.errors",
@@ -66,6 +70,7 @@ _HOMES = {
     "LeakyBucketLimiter": "deluge_sync._engine.limiter",
     "MCPServer": "deluge_sync.tool",
     "Message": "deluge_sync.prompt",
+    "ModelEstimate": "deluge_sync._engine.estimate",
     "Ranking": "deluge_sync.embedding",
     "RerankError": "deluge_sync.errors",
     "Round": "deluge_sync.response",
