@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["LeashedAdapter"]
 
 _KEPT_CONNECTIONS = 2048
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 _resolver = Resolver()
 
@@ -65,7 +66,7 @@ class _LeashedConnection(HTTPConnection):
         super().request(*args, **kwargs)
         calling.leash.listen()
 
-    def ask(self, method: str, head: bytes, body: bytes) -> Reply:
+    def ask(self, method: str, whole: bytes) -> Reply:
         """Send a request in one piece and read the reply as far as its headers.
 
         http.client would send the head by itself, and urllib3 prepares for bodies that are no bytes and for replies
@@ -73,7 +74,7 @@ class _LeashedConnection(HTTPConnection):
         """
         self._prepare()
         leash = self._leave()
-        self.sock.sendall(head + body)
+        self.sock.sendall(whole)
         leash.listen()
         reply = Reply(self.sock, method=method)
         try:
@@ -195,13 +196,14 @@ class LeashedPool(HTTPConnectionPool):
 
     def ask(self, method: str, head: bytes, body: bytes | None) -> PlainReply:
         """The short way to a reply, for requests that go to their server directly. `head` is of `head_of`."""
-        if body is None:
-            head, body = head + b"\r\n", b""
+        if body is None and method not in _WITH_BODY:
+            whole = head + b"\r\n"
         else:
-            head += b"Content-Length: %d\r\n\r\n" % len(body)
+            body = body or b""  # some servers refuse a POST that does not tell its length
+            whole = head + b"Content-Length: %d\r\n\r\n" % len(body) + body
         connection = self._get_conn()
         try:
-            reply = connection.ask(method, head, body)
+            reply = connection.ask(method, whole)
         except BaseException:
             connection.close()
             raise

@@ -176,3 +176,16 @@ def test_a_bomb_is_refused_before_it_fills_the_memory(listen: Start) -> None:
     kind, grown_mib = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert kind == "too_large"
     assert int(grown_mib) < 90
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "told"),
+    [("POST", None, ["0"]), ("POST", b"", ["0"]), ("POST", b"ab", ["2"]), ("GET", None, []), ("DELETE", None, [])],
+)
+def test_the_length_is_told_wherever_a_body_could_be(
+    method: str, body: bytes | None, told: list[str], answering: Start, transport: Transport
+) -> None:
+    peer = answering(reply(b"ok"))
+    transport.send(HttpRequest(method, f"{peer.url}/x", {}, body), timeout_s=5)
+    lines = peer.requests[0].partition(b"\r\n\r\n")[0].decode().lower().split("\r\n")
+    assert [line.partition(": ")[2] for line in lines if line.startswith("content-length")] == told
