@@ -13,13 +13,13 @@ from collections import deque
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from deluge_sync.cli.rows import encode_row, make_row, timestamp
 from deluge_sync.cli.summary import Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from deluge_sync.cli.journal import Results
     from deluge_sync.cli.prompts import Prompt
@@ -122,7 +122,7 @@ class Session:
                 on_response=self._write,
                 **self._call,
             )
-            with closing(cast("Generator[tuple[int, APIResponse], None, None]", answers)):  # also ends the display
+            with closing(answers):  # also ends the display
                 deque(answers, maxlen=0)
         except BaseException as error:  # noqa: BLE001  (handed over to the main thread, which raises it)
             self._error = error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -144,7 +144,7 @@ class PromptCalls:
         service_tier: str | None = None,
         prefer_model: str | None = None,
         max_cost: float | None = None,
-    ) -> Iterator[tuple[int, APIResponse]]:
+    ) -> Generator[tuple[int, APIResponse]]:
         """Yield `(position, response)` as answers come, in any order; for more prompts than fit into memory.
 
         `prompts` is read lazily, and at most twice `max_concurrent_requests` of them are outstanding. Leaving the loop
@@ -154,20 +154,18 @@ class PromptCalls:
         moment. It may run in several threads at once; what it raises ends the iteration. Other arguments and errors as
         in `process_prompts_sync`, `Interrupted` excepted.
         """
-        return iter(
-            self._iteration(
-                prompts,
-                show_progress=show_progress,
-                total=total,
-                on_response=on_response,
-                tools=tools,
-                output_schema=output_schema,
-                cache=cache,
-                service_tier=service_tier,
-                prefer_model=prefer_model,
-                max_cost=max_cost,
-            )
-        )
+        return self._iteration(
+            prompts,
+            show_progress=show_progress,
+            total=total,
+            on_response=on_response,
+            tools=tools,
+            output_schema=output_schema,
+            cache=cache,
+            service_tier=service_tier,
+            prefer_model=prefer_model,
+            max_cost=max_cost,
+        ).__iter__()
 
     def stream_chat_sync(
         self,
@@ -311,7 +309,7 @@ class _Iteration:
         self._feed = feed
         self._display = display
 
-    def __iter__(self) -> Iterator[tuple[int, APIResponse]]:
+    def __iter__(self) -> Generator[tuple[int, APIResponse]]:
         with self._display:
             try:
                 yield from self._feed

@@ -310,7 +310,7 @@ def test_prompts_are_read_lazily_and_a_window_at_a_time(fake_provider: FakeProvi
 
     answers = client.process_prompts_iter(endless(), show_progress=False)
     got = [next(answers) for _ in range(100)]
-    answers.close()  # type: ignore[attr-defined]  # it is a generator
+    answers.close()
 
     assert len(got) == 100
     assert read <= 100 + 10 + 1
