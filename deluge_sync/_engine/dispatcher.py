@@ -23,7 +23,7 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
-from deluge_sync._engine.brake import Brake
+from deluge_sync._engine.lane import Lane
 from deluge_sync._fork import start_afresh_in_child
 from deluge_sync.errors import ClientClosedError, RequestTooLargeError
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from deluge_sync._engine.job import Job
-    from deluge_sync._engine.limiter import LeakyBucketLimiter, Lease, Ticket
+    from deluge_sync._engine.limiter import LeakyBucketLimiter, Lease
     from deluge_sync._engine.retry import SendAgain
 
 __all__ = ["HURRIED_JOIN_S", "JOIN_S", "Attempted", "Dispatcher", "Handler"]
@@ -42,8 +42,6 @@ _IDLE_S = 5.0
 JOIN_S = 5.0
 HURRIED_JOIN_S = 0.5
 """How long to wait for busy workers after a Ctrl-C: whoever pressed it does not want to wait."""
-# Jobs that failed together come back one after another, so that their provider is not knocked over again.
-_COME_BACK_PER_S = 250.0
 # Look-ups that take this long wait for something, such as a network.
 _FAST_LOOK_UP_S = 0.002
 _LOOK_UPS_REMEMBERED = 8
@@ -98,47 +96,6 @@ class Handler(Protocol):
         ...
 
 
-class _Lane:
-    """The jobs that wait to be sent with one key. `has_leader` means that some worker has the first of them in hand.
-
-    `all_back_at` is when the last of those will be sent that an outage had held up.
-    """
-
-    __slots__ = ("all_back_at", "brake", "has_leader", "limiter", "ready", "waiting")
-
-    def __init__(self, limiter: LeakyBucketLimiter) -> None:
-        self.limiter = limiter
-        self.brake = Brake()
-        self.all_back_at = -inf
-        self.ready: deque[Job] = deque()
-        self.has_leader = False
-        self.waiting: tuple[Job, Ticket] | None = None
-
-    def opens_at(self) -> float:
-        """From when on a worker may take the lead; infinity when there is nothing to lead."""
-        return self.brake.opens_at if self.ready and not self.has_leader else inf
-
-    def waits_until(self, job: Job, patience_s: float, now: float, *, can_leave: bool) -> float:
-        """How long a job waits for a provider that is down: its own time may be up before its patience ends.
-
-        With `can_leave` it waits for nothing but to be the next probe, so that the provider's return is noticed.
-        One that came when patience had ended already has only to learn that the provider is still down: it waits for
-        the probe that is on its way or due, and not at all where one has just failed.
-        """
-        assert self.brake.down_since is not None
-        if can_leave and self.opens_at() > now:
-            return -inf
-        comes_late = job.queued_at >= self.brake.down_since + patience_s
-        if comes_late and self.brake.has_just_failed(now):
-            return -inf
-        return min(job.deadline, max(self.brake.down_since, job.queued_at) + patience_s)
-
-    def place_to_come_back(self, now: float) -> float:
-        """When the next of those may be sent that an outage held up: one after another, whichever outage it was."""
-        self.all_back_at = max(now, self.all_back_at + 1 / _COME_BACK_PER_S)
-        return self.all_back_at
-
-
 class Dispatcher:
     """Carries out jobs on at most `max_workers` threads, besides one leader a lane. Thread-safe.
 
@@ -164,7 +121,7 @@ class Dispatcher:
         # In a forked child: the parent's jobs stay the parent's, and its workers do not exist here.
         self._lock = threading.Lock()  # of `_changed`, which is only entered by who waits or notifies: it takes longer
         self._changed = threading.Condition(self._lock)
-        self._lanes: dict[tuple[LeakyBucketLimiter, object], _Lane] = {}
+        self._lanes: dict[tuple[LeakyBucketLimiter, object], Lane] = {}
         self._unseen: deque[Job] = deque()
         self._parked: list[tuple[float, int, Job]] = []
         self._in_hand: dict[int, Job] = {}  # by worker, because a job may be back in a queue before its worker lets go
@@ -294,7 +251,7 @@ class Dispatcher:
             self._handler.give_up(job, ClientClosedError("cancelled before it was sent"))
         return None
 
-    def _carry_out(self, lane: _Lane, job: Job) -> None:
+    def _carry_out(self, lane: Lane, job: Job) -> None:
         if self._needs_preparation(lane, job):
             self._make_ready(job)
             return
@@ -309,7 +266,7 @@ class Dispatcher:
         finally:  # also after an unforeseen error: if this was the probe, all others wait for its end
             self._after(lane, job, attempted, period)
 
-    def _needs_preparation(self, lane: _Lane, job: Job) -> bool:
+    def _needs_preparation(self, lane: Lane, job: Job) -> bool:
         """Ask the handler, and hand the lead on where it says yes: what comes takes time that is not the lane's."""
         is_needed = True  # also after an unforeseen error, or nobody would lead the lane any more
         try:
@@ -337,7 +294,7 @@ class Dispatcher:
         if is_cancelled:
             self._handler.give_up(job, ClientClosedError("cancelled before it was sent"))
 
-    def _lead(self, lane: _Lane, job: Job) -> tuple[Lease, int] | None:
+    def _lead(self, lane: Lane, job: Job) -> tuple[Lease, int] | None:
         """Wait until `job` is admitted, then hand the lead on. None when the job ended instead.
 
         Returns the lease and the period of the brake in which the request goes out.
@@ -357,7 +314,7 @@ class Dispatcher:
                 self._call_a_worker()
         return None if lease is None else (lease, period)
 
-    def _admit(self, lane: _Lane, job: Job, tokens: float) -> Lease:
+    def _admit(self, lane: Lane, job: Job, tokens: float) -> Lease:
         ticket = lane.limiter.enter(tokens)
         with self._lock:
             lane.waiting = (job, ticket)
@@ -365,7 +322,7 @@ class Dispatcher:
             ticket.cancel()
         return ticket.wait(None if job.deadline == inf else max(0.0, job.deadline - self._clock()))
 
-    def _after(self, lane: _Lane, job: Job, attempted: Attempted, period: int) -> None:
+    def _after(self, lane: Lane, job: Job, attempted: Attempted, period: int) -> None:
         """Draw the consequences of an attempt for the lane and, if the job is not finished, for the job."""
         with self._lock:
             self._sending -= 1
@@ -380,7 +337,7 @@ class Dispatcher:
 
     # --- queues; `_lock` is held
 
-    def _mind(self, lane: _Lane, job: Job, attempted: Attempted, period: int) -> bool:
+    def _mind(self, lane: Lane, job: Job, attempted: Attempted, period: int) -> bool:
         """Tell the brake. Returns whether the job may be sent again at its own time."""
         now = self._clock()
         if attempted.is_answered is None:
@@ -398,7 +355,7 @@ class Dispatcher:
             return may_go
         return True
 
-    def _queue_again(self, lane: _Lane, job: Job, again: SendAgain, *, may_go: bool) -> None:
+    def _queue_again(self, lane: Lane, job: Job, again: SendAgain, *, may_go: bool) -> None:
         if may_go:
             self._park(job, self._clock() + again.delay_s)
             return
@@ -408,7 +365,7 @@ class Dispatcher:
         else:
             self._park(job, lane.place_to_come_back(self._clock()))
 
-    def _come_back(self, lane: _Lane) -> None:
+    def _come_back(self, lane: Lane) -> None:
         """Let those that have failed before come one after another; the rest goes at the limiter's pace as always."""
         now = self._clock()
         failed_before = [job for job in lane.ready if job.sent]
@@ -450,7 +407,7 @@ class Dispatcher:
         self._in_hand[threading.get_ident()] = job
         return partial(self._handle, job, action)
 
-    def _overdue(self, lane: _Lane, now: float) -> Callable[[], None] | None:
+    def _overdue(self, lane: Lane, now: float) -> Callable[[], None] | None:
         """End the jobs that have waited too long for a provider that is down."""
         if self._patience_ends_at(lane, now) > now:
             return None
@@ -459,13 +416,13 @@ class Dispatcher:
         jobs = [job for job, until in waits_until.items() if until <= now]
         return partial(self._outlast, jobs, now - (lane.brake.down_since or now))
 
-    def _patience_ends_at(self, lane: _Lane, now: float) -> float:
+    def _patience_ends_at(self, lane: Lane, now: float) -> float:
         """When the first job has waited too long for a provider that is down."""
         if not lane.brake.is_down:
             return inf
         return min((self._waits_until(lane, job, now) for job in lane.ready), default=inf)
 
-    def _waits_until(self, lane: _Lane, job: Job, now: float) -> float:
+    def _waits_until(self, lane: Lane, job: Job, now: float) -> float:
         return lane.waits_until(job, self._outage_patience_s, now, can_leave=self._handler.can_go_elsewhere(job))
 
     def _outlast(self, jobs: list[Job], down_s: float) -> None:
@@ -534,9 +491,9 @@ class Dispatcher:
         # Also by one that woke by itself: better to call one worker too many than to wait for one that never comes.
         self._coming = max(0, self._coming - 1)
 
-    def _lane(self, job: Job) -> _Lane:
+    def _lane(self, job: Job) -> Lane:
         place = (job.limiter, job.route.key_id)
-        return self._lanes.get(place) or self._lanes.setdefault(place, _Lane(job.limiter))
+        return self._lanes.get(place) or self._lanes.setdefault(place, Lane(job.limiter))
 
     def _waiting_jobs(self) -> list[Job]:
         in_lanes = [job for lane in self._lanes.values() for job in lane.ready]
