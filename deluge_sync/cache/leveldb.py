@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 import time
 from collections.abc import Callable
@@ -21,7 +22,9 @@ class LevelDBCache(Shelf):
     """Answers in the LevelDB directory `path`, for any number of threads of one process.
 
     LevelDB lets one process at a time open a directory; in a second one, and in a forked child of one that has used a
-    LevelDB, the cache is off and a warning says so. The directory is made with mode 0700 when it is first used.
+    LevelDB, the cache is off and a warning says so. LevelDB gives its files the mode that the umask leaves, so it is the
+    directory that keeps others out: it has mode 0700 from its first use on, made or found. One that holds anything else
+    is not touched, and the cache is off.
 
     Args:
         path: None is `deluge_sync/answers.leveldb` in the user's cache directory (`XDG_CACHE_HOME`, else `~/.cache`).
@@ -87,9 +90,17 @@ class LevelDBCache(Shelf):
             if self._is_in_child:
                 raise OSError("a LevelDB that was used before a fork cannot be used in the child")
             if self._db is None:
-                make_private_directory(self.path)
+                self._close_to_others()
                 self._db = self._plyvel.DB(str(self.path), create_if_missing=True)
             return self._db
+
+    def _close_to_others(self) -> None:
+        make_private_directory(self.path)
+        if stat.S_IMODE(self.path.stat().st_mode) & 0o077:
+            names = set(os.listdir(self.path))
+            if names and "CURRENT" not in names:  # which every LevelDB has
+                raise OSError(f"{self.path} holds other files, and is open to other users; give a directory of its own")
+            self.path.chmod(0o700)
 
     def __repr__(self) -> str:
         return f"LevelDBCache({str(self.path)!r}, {self.cache_key!r})"

@@ -41,6 +41,33 @@ class TestWithPlyvel:
             assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o700
             assert stat.S_IMODE(cache.path.stat().st_mode) == 0o700
 
+    @pytest.mark.parametrize("is_used", [False, True])
+    def test_a_directory_that_was_there_is_closed_to_others(
+        self, is_used: bool, tmp_path: Path, ask: Ask, answer: Answer
+    ) -> None:
+        path = tmp_path / "open"
+        path.mkdir()
+        if is_used:
+            with closing(LevelDBCache(path)) as cache:
+                cache.put(ask("x"), answer())
+        path.chmod(0o755)
+        with closing(LevelDBCache(path)) as cache:
+            cache.put(ask("x"), answer())
+            assert stat.S_IMODE(path.stat().st_mode) == 0o700
+            assert cache.get(ask("x")) is not None
+
+    def test_a_directory_of_other_things_is_left_alone(
+        self, tmp_path: Path, ask: Ask, answer: Answer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        tmp_path.chmod(0o755)
+        (tmp_path / "letters").touch()
+        with closing(LevelDBCache(tmp_path)) as cache:
+            cache.put(ask("x"), answer())
+            assert cache.get(ask("x")) is None
+        assert os.listdir(tmp_path) == ["letters"]
+        assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+        assert "give a directory of its own" in caplog.text
+
     def test_a_second_user_of_the_directory_goes_without(
         self, tmp_path: Path, ask: Ask, answer: Answer, caplog: pytest.LogCaptureFixture
     ) -> None:
