@@ -384,11 +384,11 @@ class Dispatcher:
         for job in reversed(due):  # so that the one that has been due for longest is the first
             self._lane(job).ready.appendleft(job)
         for lane in self._lanes.values():
+            # First, because a probe that is due says more than the clock: the machine may have stood still for a while.
+            if lane.opens_at() <= now and self._sending < self.max_workers:
+                return self._take(job := lane.next_to_lead(now), partial(self._carry_out, lane, job))
             if overdue := self._overdue(lane, now):
                 return overdue
-            if lane.opens_at() <= now and self._sending < self.max_workers:
-                lane.has_leader = True
-                return self._take(job := lane.ready.popleft(), partial(self._carry_out, lane, job))
         if self._may_look_up():
             self._looking += 1
             return self._take(job := self._unseen.popleft(), partial(self._look_up, job))

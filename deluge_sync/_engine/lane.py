@@ -24,15 +24,15 @@ _COME_BACK_PER_S = 250.0
 class Lane:
     """The jobs that wait to be sent with one key. `has_leader` means that some worker has the first of them in hand.
 
-    `all_back_at` is when the last of those will be sent that an outage had held up.
+    `led_at` is when the last lead was taken, `all_back_at` when the last of those that an outage held up will be sent.
     """
 
-    __slots__ = ("all_back_at", "brake", "has_leader", "limiter", "ready", "waiting")
+    __slots__ = ("all_back_at", "brake", "has_leader", "led_at", "limiter", "ready", "waiting")
 
     def __init__(self, limiter: LeakyBucketLimiter) -> None:
         self.limiter = limiter
         self.brake = Brake()
-        self.all_back_at = -inf
+        self.led_at = self.all_back_at = -inf
         self.ready: deque[Job] = deque()
         self.has_leader = False
         self.waiting: tuple[Job, Ticket] | None = None
@@ -41,12 +41,17 @@ class Lane:
         """From when on a worker may take the lead; infinity when there is nothing to lead."""
         return self.brake.opens_at if self.ready and not self.has_leader else inf
 
+    def next_to_lead(self, now: float) -> Job:
+        """Take the first job out of the queue, and the lead with it."""
+        self.has_leader, self.led_at = True, now
+        return self.ready.popleft()
+
     def waits_until(self, job: Job, patience_s: float, now: float, *, can_leave: bool) -> float:
         """How long a job waits for a provider that is down: its own time may be up before its patience ends.
 
         With `can_leave` it waits for nothing but to be the next probe, so that the provider's return is noticed.
-        One that came when patience had ended already has only to learn that the provider is still down: it waits for
-        the probe that is on its way or due, and not at all where one has just failed.
+        One that came when patience had ended already has only to learn whether the provider is still down: it waits
+        for the probe that is on its way or due, and not at all where one has just failed.
         """
         assert self.brake.down_since is not None
         if can_leave and self.opens_at() > now:
@@ -54,7 +59,8 @@ class Lane:
         comes_late = job.queued_at >= self.brake.down_since + patience_s
         if comes_late and self.brake.has_just_failed(now):
             return -inf
-        return min(job.deadline, max(self.brake.down_since, job.queued_at) + patience_s)
+        since = max(job.queued_at, self.led_at if comes_late else self.brake.down_since)
+        return min(job.deadline, since + patience_s)
 
     def place_to_come_back(self, now: float) -> float:
         """When the next of those may be sent that an outage held up: one after another, whichever outage it was."""

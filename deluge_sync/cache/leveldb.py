@@ -22,9 +22,9 @@ class LevelDBCache(Shelf):
     """Answers in the LevelDB directory `path`, for any number of threads of one process.
 
     LevelDB lets one process at a time open a directory; in a second one, and in a forked child of one that has used a
-    LevelDB, the cache is off and a warning says so. LevelDB gives its files the mode that the umask leaves, so it is the
-    directory that keeps others out: it has mode 0700 from its first use on, made or found. One that holds anything else
-    is not touched, and the cache is off.
+    LevelDB, the cache is off and a warning says so. LevelDB's files have the mode that the umask leaves, so it is the
+    directory that keeps others out: made or found, it has mode 0700 from its first use on. One that holds anything
+    else and is open to others is not touched, and the cache is off.
 
     Args:
         path: None is `deluge_sync/answers.leveldb` in the user's cache directory (`XDG_CACHE_HOME`, else `~/.cache`).
@@ -97,7 +97,7 @@ class LevelDBCache(Shelf):
     def _close_to_others(self) -> None:
         make_private_directory(self.path)
         if stat.S_IMODE(self.path.stat().st_mode) & 0o077:
-            names = set(os.listdir(self.path))
+            names = {file.name for file in self.path.iterdir()}
             if names and "CURRENT" not in names:  # which every LevelDB has
                 raise OSError(f"{self.path} holds other files, and is open to other users; give a directory of its own")
             self.path.chmod(0o700)

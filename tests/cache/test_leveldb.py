@@ -64,7 +64,7 @@ class TestWithPlyvel:
         with closing(LevelDBCache(tmp_path)) as cache:
             cache.put(ask("x"), answer())
             assert cache.get(ask("x")) is None
-        assert os.listdir(tmp_path) == ["letters"]
+        assert list(tmp_path.iterdir()) == [tmp_path / "letters"]
         assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
         assert "give a directory of its own" in caplog.text
 

@@ -565,6 +565,23 @@ def test_a_provider_that_is_down_does_not_stop_another_that_shares_its_limiter(s
     assert not any(each.future.done() for each in lost)
 
 
+def test_late_jobs_that_nobody_had_time_for_learn_from_a_probe_that_the_provider_is_back(start: Start) -> None:
+    """The machine stood still for longer than the patience, between their coming and the first look at them."""
+    notes = Notes()
+    dispatcher, limiter = start(notes, outage_patience_s=0.5), unlimited()
+    jobs = [job(number, limiter) for number in range(100)]
+    now = time.monotonic()
+    with dispatcher._lock:
+        dispatcher._lane(jobs[0]).brake._turn(down_since=now - 60, opens_at=now - 10)
+        for each in jobs:
+            each.queued_at = now - 1
+            dispatcher._lane(each).ready.append(each)
+        dispatcher._call_a_worker()
+    finish(jobs)
+
+    assert (len(notes.attempted), notes.outlasted) == (100, [])
+
+
 def bring_down(start: Start, attempt_of_the_probe: Callable[[], Attempted]) -> tuple[Notes, list[Job]]:
     """A lane whose provider is down, with 60 jobs that wait; the first probe ends as told, and all others are answered.
 
