@@ -134,12 +134,7 @@ def _answer(completion: openai.ChatCompletion, choice: openai.Choice | None, fai
 def _message(said: openai.ReplyMessage) -> Message:
     thinking = said.reasoning_content or said.reasoning
     parts: list[Part] = [Thinking(thinking)] if thinking else []
-    content = said.content
-    if isinstance(content, list):  # some servers write a list of parts, as in a request
-        content = "".join(part.text or "" for part in content)
-    # An empty answer is an answer; beside tool calls many servers write an empty text that says nothing.
-    if content or (content == "" and not said.tool_calls):
-        parts.append(Text(content))
+    parts += _content(said)
     if said.refusal:
         parts.append(Refusal(said.refusal))
     parts += [_tool_call(place, call) for place, call in enumerate(said.tool_calls or ())]
@@ -147,18 +142,24 @@ def _message(said: openai.ReplyMessage) -> Message:
 
 
 def _content(said: openai.ReplyMessage) -> list[Part]:
-    """What is said. Some servers write a list of parts where OpenAI writes a text."""
-    if isinstance(said.content, list):
+    """What is said. Some servers write a list of parts where OpenAI writes a text: what is more than text is kept."""
+    if isinstance(said.content, list) and not all(map(_is_text, said.content)):
         return [_part(part) for part in said.content]
+    texts = [part.text or "" for part in said.content] if isinstance(said.content, list) else [said.content or ""]
+    text = "".join(texts)
     # An empty answer is an answer; beside tool calls many servers write an empty text that says nothing.
-    return [Text(said.content)] if said.content or (said.content == "" and not said.tool_calls) else []
+    return [Text(text)] if text or (said.content is not None and not said.tool_calls) else []
 
 
 def _part(part: openai.ReplyPart) -> Part:
-    if part.type != "text" or not part.text:
+    if part.type not in (None, "text"):
         return ProviderPart(dialect.DIALECT, part.model_dump(exclude_none=True))
-    beside = {name: value for name, value in (part.model_extra or {}).items() if value is not None}
-    return Text(part.text, {dialect.DIALECT: beside} if beside else None)
+    return Text(part.text or "", None if _is_text(part) else {dialect.DIALECT: part.model_extra})
+
+
+def _is_text(part: openai.ReplyPart) -> bool:
+    """Whether it is a text and nothing beside, as almost all are."""
+    return part.type in (None, "text") and not _has_values(part.model_extra)
 
 
 def _tool_call(place: int, call: openai.ToolCall) -> Part:

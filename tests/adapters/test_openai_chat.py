@@ -323,6 +323,29 @@ def test_thinking_is_read_under_either_name() -> None:
     assert answer({"content": "4", "reasoning_content": "2 and 2"}).content.thinking == "2 and 2"
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,aaaa"}},
+        {"type": "text", "text": " it is", "citations": ["https://x.test/a"]},
+    ],
+    ids=["a picture", "a citation"],
+)
+def test_an_answer_in_parts_keeps_what_is_more_than_text(more: dict[str, Any]) -> None:
+    content = [{"type": "text", "text": "Here"}, more, {"type": "text", "text": "."}]
+    said = answer({"content": content}).content
+    assert (said.completion, said.text) == ("Here", "Here" + more.get("text", "") + ".")
+    assert Conversation([said]).to_openai()[0]["content"] == content
+
+
+@pytest.mark.parametrize(
+    ("content", "completion"),
+    [([{"type": "text", "text": "Here"}, {"text": " it is."}], "Here it is."), ([], ""), ("", ""), (None, None)],
+)
+def test_texts_in_parts_are_one_answer(content: Any, completion: str | None) -> None:
+    assert answer({"content": content}).content.completion == completion
+
+
 def test_an_error_told_beside_the_choices_is_an_error() -> None:
     said = {"choices": [{"message": {"content": ""}}], "base_resp": {"status_code": 1027, "status_msg": "sensitive"}}
     failure = read(said)
