@@ -386,26 +386,27 @@ class Dispatcher:
         for lane in self._lanes.values():
             # First, because a probe that is due says more than the clock: the machine may have stood still for a while.
             if lane.opens_at() <= now and self._sending < self.max_workers:
-                return self._take(job := lane.next_to_lead(now), partial(self._carry_out, lane, job))
+                job = self._in_hand[threading.get_ident()] = lane.next_to_lead(now)
+                return partial(self._handle, job, partial(self._carry_out, lane, job))
             if overdue := self._overdue(lane, now):
                 return overdue
         if self._may_look_up():
-            self._looking += 1
-            return self._take(job := self._unseen.popleft(), partial(self._look_up, job))
+            job = self._take_unseen()
+            return partial(self._handle, job, partial(self._look_up, job))
         return None
 
     def _next_to_look_up(self) -> Job | None:
         if self._closed or not self._may_look_up() or self._next_alarm() <= self._clock():
             return None
-        self._looking += 1
-        self._in_hand[threading.get_ident()] = job = self._unseen.popleft()
+        job = self._take_unseen()
         if self._may_look_up():
             self._call_a_worker()
         return job
 
-    def _take(self, job: Job, action: Callable[[], None]) -> Callable[[], None]:
-        self._in_hand[threading.get_ident()] = job
-        return partial(self._handle, job, action)
+    def _take_unseen(self) -> Job:
+        self._looking += 1
+        job = self._in_hand[threading.get_ident()] = self._unseen.popleft()
+        return job
 
     def _overdue(self, lane: Lane, now: float) -> Callable[[], None] | None:
         """End the jobs that have waited too long for a provider that is down."""

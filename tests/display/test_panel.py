@@ -69,7 +69,7 @@ def test_panel_of_a_long_run_is_drawn_less_often() -> None:
     ("env", "does"),
     [
         ({"TERM": "xterm-256color"}, True),
-        ({"TERM": "screen-256color", "TMUX": "/tmp/tmux,1,0"}, True),
+        ({"TERM": "screen-256color", "TMUX": "/run/tmux,1,0"}, True),
         ({"TERM": "xterm", "XTERM_VERSION": "XTerm(379)"}, False),
         ({"TERM": "screen", "STY": "1.pts"}, False),
         ({"TERM": "linux"}, False),
