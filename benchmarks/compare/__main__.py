@@ -3,6 +3,7 @@
     make bench                                        everything; about half an hour
     python benchmarks/compare --rounds 3 --only cpu   part of it
     python benchmarks/compare --only behaviours       what becomes of prompts when something goes wrong (`behaviours`)
+    python benchmarks/compare --only scale            ours alone, from 1 to 2,000 threads and to 1,000,000 prompts
 
 Each contender lives in an environment of its own under `.venv/bench`, which is made at first use. Every figure is the
 median of several processes; contenders take turns within a round, so that whatever else the machine does meets all of
@@ -13,43 +14,19 @@ counted.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
 from behaviours import behaviours
-from environments import HERE, MODULES, OURS, PACKAGES, ROOT, python_of, version_of
+from environments import MODULES, OURS, PACKAGES, ROOT, python_of, version_of
+from measuring import Load, canned_provider, run
 from rich.console import Console
-
-LONGEST_RUN_S = 900
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """So many prompts, so many at once, against a provider that takes so long. `rounds` bounds the slow ones."""
-
-    key: str
-    title: str
-    figure: str
-    prompts: int
-    concurrency: int
-    latency_s: float = 0.0
-    characters: int = 40
-    answer_bytes: int = 40
-
-    @property
-    def ideal_s(self) -> float:
-        """How long it takes if nothing but the provider takes time."""
-        return self.prompts / self.concurrency * self.latency_s
-
+from scale import scale
 
 LOADS = [
     Load("cpu", "CPU per request, 3,000 prompts, 32 at once, no latency", "cpu_us", 3_000, 32),
@@ -63,41 +40,6 @@ LOADS = [
 SMALLER = {("litellm", "cpu"): 1_000, ("litellm", "cpu-latency"): 2_000}
 
 
-@contextmanager
-def canned_provider(load: Load) -> Iterator[int]:
-    """Yields the port of a provider for this load."""
-    command = [sys.executable, HERE / "canned_provider.py"]
-    command += ["--latency", str(load.latency_s), "--answer-bytes", str(load.answer_bytes)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield int(process.stdout.readline())
-        finally:
-            process.terminate()
-
-
-def run(contender: str, load: Load, port: int) -> dict[str, float] | None:
-    """One process of one contender; None where it lost answers or took too long."""
-    prompts = SMALLER.get((contender, load.key), load.prompts)
-    command = [python_of(contender), HERE / "contenders.py", contender]
-    command += map(str, (port, prompts, load.concurrency, load.characters))
-    try:
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_RUN_S, check=True)
-    except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
-        sys.stderr.write(f"{contender}: {error}\n{(error.stderr or '')[-500:]}\n")
-        return None
-    found = json.loads(ended.stdout.strip().splitlines()[-1])
-    if found["answered"] != prompts:
-        sys.stderr.write(f"{contender}: {found['answered']} of {prompts} answered\n")
-        return None
-    return {
-        "cpu_us": found["cpu_s"] / prompts * 1e6,
-        "ideal": found["wall_s"] / load.ideal_s if load.ideal_s else 0.0,
-        "peak_mb": found["peak_mb"],
-        "first_ms": found["first_s"] * 1e3,
-    }
-
-
 def measure(load: Load, contenders: list[str], rounds: int) -> dict[str, float | None]:
     """The median of each contender's figure. One that fails once is not asked again."""
     figures: dict[str, list[float]] = {contender: [] for contender in contenders}
@@ -105,7 +47,8 @@ def measure(load: Load, contenders: list[str], rounds: int) -> dict[str, float |
     with canned_provider(load) as port:
         for _ in range(rounds):
             for contender in contenders:
-                found = None if contender in failed else run(contender, load, port)
+                prompts = SMALLER.get((contender, load.key))
+                found = None if contender in failed else run(contender, load, port, prompts=prompts)
                 if found is None:
                     failed.add(contender)
                 else:
@@ -162,7 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
-        "--only", action="append", help="one of: import, behaviours, " + ", ".join(load.key for load in LOADS)
+        "--only", action="append", help="one of: import, behaviours, scale, " + ", ".join(load.key for load in LOADS)
     )
     parser.add_argument("--contender", action="append", choices=list(PACKAGES))
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results.md")
@@ -177,6 +120,8 @@ def main() -> None:
             console.print("\n".join(lines[-len(found) - 5 :]), markup=False)
     if not arguments.only or "import" in arguments.only:
         lines += table("import", "ms", import_times(contenders, arguments.rounds))
+    if not arguments.only or "scale" in arguments.only:
+        lines += scale(arguments.rounds)
     if not arguments.only or "behaviours" in arguments.only:
         lines += behaviours(contenders)
         console.print("\n".join(lines), markup=False)

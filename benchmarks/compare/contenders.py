@@ -17,7 +17,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -25,13 +25,34 @@ KEY = "not-a-key"
 MODEL = "gpt-4.1-mini"
 MANY = 10_000_000  # a limit that limits nothing
 
-Answer = Callable[[list[str]], int]
+Answer = Callable[[Any], int]  # of a list of prompts, or of any iterable where the contender is in LAZY
 
 
 def deluge_sync(url: str, concurrency: int) -> Answer:
+    client = _our_client(url, concurrency)
+
+    def answer(prompts: list[str]) -> int:
+        responses = client.process_prompts_sync(prompts, show_progress=False)
+        return sum(response.completion is not None for response in responses)
+
+    return answer
+
+
+def deluge_sync_iter(url: str, concurrency: int) -> Answer:
+    """Ours again, for more prompts than a list should have."""
+    client = _our_client(url, concurrency)
+
+    def answer(prompts: Iterable[str]) -> int:
+        responses = client.process_prompts_iter(prompts, show_progress=False)
+        return sum(response.completion is not None for _, response in responses)
+
+    return answer
+
+
+def _our_client(url: str, concurrency: int) -> Any:
     from deluge_sync import LLMClient
 
-    client = LLMClient(
+    return LLMClient(
         MODEL,
         base_url=url,
         api_key=KEY,
@@ -40,12 +61,6 @@ def deluge_sync(url: str, concurrency: int) -> Answer:
         max_concurrent_requests=concurrency,
         request_timeout=120,
     )
-
-    def answer(prompts: list[str]) -> int:
-        responses = client.process_prompts_sync(prompts, show_progress=False)
-        return sum(response.completion is not None for response in responses)
-
-    return answer
 
 
 def lm_deluge(url: str, concurrency: int) -> Answer:
@@ -155,13 +170,23 @@ def requests_threads(url: str, concurrency: int) -> Answer:
 
 CONTENDERS: dict[str, Callable[[str, int], Answer]] = {
     each.__name__: each
-    for each in (deluge_sync, lm_deluge, litellm, openai_threads, openai_asyncio, langchain, requests_threads)
+    for each in (
+        deluge_sync,
+        deluge_sync_iter,
+        lm_deluge,
+        litellm,
+        openai_threads,
+        openai_asyncio,
+        langchain,
+        requests_threads,
+    )
 }
+LAZY = {deluge_sync_iter.__name__}
 
 
-def prompts_of(number: int, characters: int) -> list[str]:
+def prompts_of(number: int, characters: int) -> Iterator[str]:
     """So many different prompts."""
-    return [f"{position} ".ljust(characters, "x") for position in range(number)]
+    return (f"{position} ".ljust(characters, "x") for position in range(number))
 
 
 def measure(name: str, url: str, *, number: int, concurrency: int, characters: int) -> dict[str, Any]:
@@ -170,9 +195,11 @@ def measure(name: str, url: str, *, number: int, concurrency: int, characters: i
     answer = CONTENDERS[name](url, concurrency)
     answer(["first"])
     first_s = time.perf_counter() - began_at
-    answer(prompts_of(concurrency, characters))  # what is loaded and opened once is not counted for each request
+    take = iter if name in LAZY else list
+    answer(take(prompts_of(concurrency, characters)))  # what is loaded and opened once is not counted for each request
+    prompts = take(prompts_of(number, characters))
     warm_at, cpu_at_start = time.perf_counter(), time.process_time()
-    answered = answer(prompts_of(number, characters))
+    answered = answer(prompts)
     return {
         "wall_s": time.perf_counter() - warm_at,
         "cpu_s": time.process_time() - cpu_at_start,

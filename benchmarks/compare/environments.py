@@ -25,12 +25,12 @@ MODULES = {"openai_threads": "openai", "openai_asyncio": "openai", "langchain": 
 
 def python_of(contender: str) -> Path:
     """The interpreter of the contender's own environment, which is made if it is not there."""
-    packages = PACKAGES[contender]
+    packages = PACKAGES.get(contender, PACKAGES[OURS])
     home = ROOT / ".venv" / "bench" / packages[0].replace(str(ROOT), OURS)
     python = home / "bin" / "python"
     if not (home / "ready").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
-        editable = ["--editable"] if contender == OURS else []
+        editable = ["--editable"] if packages == PACKAGES[OURS] else []
         subprocess.run([python, "-m", "pip", "install", "--quiet", *editable, *packages], check=True)
         (home / "ready").touch()
     return python

@@ -28,7 +28,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 from deluge_sync._http.leash import calling, shut_down
 from deluge_sync._http.reply import PlainReply, Reply
 from deluge_sync._http.resolver import Resolver
-from deluge_sync._http.sockets import TlsSocket, open_socket
+from deluge_sync._http.sockets import TlsSocket, is_untouched, open_socket
 from deluge_sync._http.trouble import AddressRefusedError
 
 if TYPE_CHECKING:
@@ -56,6 +56,10 @@ class _LeashedConnection(HTTPConnection):
     def __init__(self, *args: Any, accepts: Callable[[str], bool] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.accepts = accepts
+
+    @property
+    def is_connected(self) -> bool:
+        return self.sock is not None and is_untouched(self.sock)
 
     def _new_conn(self) -> socket.socket:
         self.served = 0
