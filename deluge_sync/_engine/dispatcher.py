@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from deluge_sync._engine.lane import Lane
 from deluge_sync._fork import start_afresh_in_child
@@ -58,6 +58,11 @@ class Attempted:
 
     is_answered: bool | None
     again: SendAgain | None = None
+
+
+Turn: TypeAlias = "Callable[[], Settle | None]"
+"""What a worker does next, without the lock. It returns what is to be settled with it, if anything is."""
+Settle: TypeAlias = "Callable[[], Turn | None]"
 
 
 class Handler(Protocol):
@@ -166,7 +171,7 @@ class Dispatcher:
             if job.leash is not None:
                 job.leash.cut("cancelled")
         for job in waiting:
-            self._handler.give_up(job, ClientClosedError("cancelled before it was sent"))
+            self._cancelled(job)
 
     def close(self, *, join_s: float = JOIN_S) -> None:
         """Give up everything that is not finished and end the threads, within `join_s` whatever they do."""
@@ -187,12 +192,16 @@ class Dispatcher:
     def _work(self) -> None:
         with self._lock:
             self._arrive()
-        while (turn := self._next_turn()) is not None:
-            turn()
+        settle: Settle | None = None
+        while (turn := self._next_turn(settle)) is not None:
+            settle = turn()
 
-    def _next_turn(self) -> Callable[[], None] | None:
-        """Wait for something to do. None: the thread may end."""
+    def _next_turn(self, settle: Settle | None) -> Turn | None:
+        """Settle the last turn and wait for something to do, under one lock. None: the thread may end."""
         with self._lock:
+            self._in_hand.pop(threading.get_ident(), None)
+            if settle is not None and (rest := settle()) is not None:
+                return rest
             was_called = True
             while not self._closed:
                 turn = self._pick()
@@ -206,15 +215,13 @@ class Dispatcher:
             self._threads.discard(threading.current_thread())
             return None
 
-    def _handle(self, job: Job, action: Callable[[], None]) -> None:
-        """Whatever `action` raises ends the job and not the thread."""
+    def _handle(self, job: Job, turn: Turn) -> Settle | None:
+        """Whatever `turn` raises ends the job and not the thread."""
         try:
-            action()
+            return turn()
         except BaseException as error:  # noqa: BLE001  (logged; a user's callback may also raise SystemExit)
             self._end(job, error)
-        finally:
-            with self._lock:
-                del self._in_hand[threading.get_ident()]
+        return None
 
     def _end(self, job: Job, error: BaseException) -> None:
         """End a job that something unforeseen happened to. What happens then is logged too, and is the end of it."""
@@ -223,6 +230,9 @@ class Dispatcher:
             self._handler.give_up(job, error)
         except BaseException:
             log.exception("job %s ended by an unforeseen error, and so did telling it", job.id)
+
+    def _cancelled(self, job: Job, words: str = "cancelled before it was sent") -> None:
+        self._handler.give_up(job, ClientClosedError(words))
 
     def _look_up(self, job: Job) -> None:
         """Look this job up, and those after it as long as there is nothing else to do: a hit takes microseconds."""
@@ -248,23 +258,24 @@ class Dispatcher:
                 self._lane(job).ready.append(job)
                 self._call_a_worker()  # not for more look-ups: this one looks for those itself
         if is_cancelled:
-            self._handler.give_up(job, ClientClosedError("cancelled before it was sent"))
+            self._cancelled(job)
         return None
 
-    def _carry_out(self, lane: Lane, job: Job) -> None:
+    def _carry_out(self, lane: Lane, job: Job) -> Settle | None:
         if self._needs_preparation(lane, job):
             self._make_ready(job)
-            return
+            return None
         admitted = self._lead(lane, job)
         if admitted is None:
-            return
+            return None
         lease, period = admitted
         attempted = Attempted(is_answered=None)
         try:
             with lease:
                 attempted = self._handler.attempt(job, lease)
-        finally:  # also after an unforeseen error: if this was the probe, all others wait for its end
-            self._after(lane, job, attempted, period)
+        except BaseException as error:  # noqa: BLE001  (as in `_handle`; if this was the probe, all others wait for its end)
+            self._end(job, error)
+        return partial(self._after, lane, job, attempted, period)
 
     def _needs_preparation(self, lane: Lane, job: Job) -> bool:
         """Ask the handler, and hand the lead on where it says yes: what comes takes time that is not the lane's."""
@@ -292,7 +303,7 @@ class Dispatcher:
                 self._lane(job).ready.appendleft(job)
             self._call_a_worker()
         if is_cancelled:
-            self._handler.give_up(job, ClientClosedError("cancelled before it was sent"))
+            self._cancelled(job)
 
     def _lead(self, lane: Lane, job: Job) -> tuple[Lease, int] | None:
         """Wait until `job` is admitted, then hand the lead on. None when the job ended instead.
@@ -316,26 +327,30 @@ class Dispatcher:
 
     def _admit(self, lane: Lane, job: Job, tokens: float) -> Lease:
         ticket = lane.limiter.enter(tokens)
+        if ticket.is_admitted:
+            return ticket.wait()
         with self._lock:
             lane.waiting = (job, ticket)
         if job.is_cancelled:  # looked at after the ticket can be found: a canceller sets the flag first
             ticket.cancel()
         return ticket.wait(None if job.deadline == inf else max(0.0, job.deadline - self._clock()))
 
-    def _after(self, lane: Lane, job: Job, attempted: Attempted, period: int) -> None:
-        """Draw the consequences of an attempt for the lane and, if the job is not finished, for the job."""
-        with self._lock:
-            self._sending -= 1
-            may_go = self._mind(lane, job, attempted, period)
-            is_cancelled = self._closed or job.is_cancelled
-            if attempted.again is not None and not is_cancelled:
-                self._queue_again(lane, job, attempted.again, may_go=may_go)
-            if is_cancelled:
-                self._call_a_worker()  # in any other case this one is about to look itself
-        if attempted.again is not None and is_cancelled:
-            self._handler.give_up(job, ClientClosedError("cancelled before it was sent again"))
-
     # --- queues; `_lock` is held
+
+    def _after(self, lane: Lane, job: Job, attempted: Attempted, period: int) -> Turn | None:
+        """Draw the consequences of an attempt for the lane and, if the job is not finished, for the job.
+
+        Returns what is left to be done without the lock.
+        """
+        self._sending -= 1
+        may_go = self._mind(lane, job, attempted, period)
+        if self._closed or job.is_cancelled:
+            self._call_a_worker()  # in any other case this one is about to look itself
+            if attempted.again is not None:
+                return partial(self._handle, job, partial(self._cancelled, job, "cancelled before it was sent again"))
+        elif attempted.again is not None:
+            self._queue_again(lane, job, attempted.again, may_go=may_go)
+        return None
 
     def _mind(self, lane: Lane, job: Job, attempted: Attempted, period: int) -> bool:
         """Tell the brake. Returns whether the job may be sent again at its own time."""
@@ -376,7 +391,7 @@ class Dispatcher:
     def _park(self, job: Job, due_at: float) -> None:
         heapq.heappush(self._parked, (due_at, next(self._order), job))
 
-    def _pick(self) -> Callable[[], None] | None:
+    def _pick(self) -> Turn | None:
         now = self._clock()
         due = []
         while self._parked and self._parked[0][0] <= now:
@@ -408,7 +423,7 @@ class Dispatcher:
         job = self._in_hand[threading.get_ident()] = self._unseen.popleft()
         return job
 
-    def _overdue(self, lane: Lane, now: float) -> Callable[[], None] | None:
+    def _overdue(self, lane: Lane, now: float) -> Turn | None:
         """End the jobs that have waited too long for a provider that is down."""
         if self._patience_ends_at(lane, now) > now:
             return None

@@ -111,7 +111,9 @@ class LeakyBucketLimiter:
         return self.enter(tokens).wait(timeout_s)
 
     def enter(self, tokens: float = 0) -> Ticket:
-        """Take a place in the queue without waiting. The ticket must be waited for, or cancelled.
+        """Take a place in the queue without waiting; whose turn it is already is admitted at once.
+
+        The ticket must be waited for, or cancelled.
 
         Raises:
             RequestTooLargeError: as for `acquire`.
@@ -120,7 +122,11 @@ class LeakyBucketLimiter:
             if self._tokens is not None and tokens > self._tokens.limit:
                 raise RequestTooLargeError("tokens", tokens, self._tokens.limit)
             ticket = Ticket(self, tokens)
-            self._queue.append(ticket)
+            now = self._clock()
+            if not self._queue and not self._closed and self._due(now, ticket) <= now:
+                self._grant(now, ticket)
+            else:
+                self._queue.append(ticket)
             return ticket
 
     def gauge(self) -> Gauge:
@@ -305,9 +311,14 @@ class Ticket:
         self._lease: Lease | None = None
         self._woken: threading.Condition | None = None  # most need not wait
 
+    @property
+    def is_admitted(self) -> bool:
+        """Whether its turn has come; `wait` then returns at once."""
+        return self._lease is not None
+
     def wait(self, timeout_s: float | None = None) -> Lease:
         """Wait for the turn and take it. Raises what `LeakyBucketLimiter.acquire` raises."""
-        return self._limiter._admit(self, timeout_s)
+        return self._lease or self._limiter._admit(self, timeout_s)
 
     def cancel(self) -> None:
         """Make the thread that waits with this ticket raise `ClientClosedError`. Without effect after its turn."""

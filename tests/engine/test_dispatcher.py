@@ -474,6 +474,29 @@ def test_an_unforeseen_error_before_a_job_is_planned_does_not_end_its_lane(
     assert (sorted(notes.attempted), list(notes.given_up)) == ([1, 2], [0])
 
 
+def test_what_is_raised_when_a_job_is_told_that_it_was_cancelled_ends_no_worker(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    def cancel_itself(each: Job) -> Attempted:
+        each.is_cancelled = True
+        return Attempted(is_answered=False, again=SendAgain(0.0, RETRY_COST))
+
+    class Touchy(Notes):
+        def give_up(self, job: Job, error: BaseException) -> None:
+            super().give_up(job, error)
+            raise ZeroDivisionError("boom")
+
+    notes = Touchy(cancel_itself)
+    dispatcher = start(notes, max_workers=1)
+    one = job(0, unlimited())
+    dispatcher.submit(one)
+    finish([one])
+    wait_until(lambda: "ended by an unforeseen error, and so did telling it" in caplog.text)
+
+    assert str(notes.given_up[0]) == "cancelled before it was sent again"
+    assert all(thread.is_alive() for thread in dispatcher._threads)
+
+
 def test_closing_gives_up_everything_and_ends_the_threads(start: Start) -> None:
     limiter = unlimited(1)
     limiter.acquire()
