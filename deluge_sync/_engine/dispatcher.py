@@ -152,7 +152,7 @@ class Dispatcher:
             if look_up:
                 self._unseen.append(job)
             else:
-                self._lane(job).ready.append(job)
+                self._queue(job)
             self._call_a_worker()
 
     def cancel(self, jobs: Iterable[Job]) -> None:
@@ -255,7 +255,7 @@ class Dispatcher:
             if is_over:
                 return self._next_to_look_up()
             if not is_cancelled:
-                self._lane(job).ready.append(job)
+                self._queue(job)
                 self._call_a_worker()  # not for more look-ups: this one looks for those itself
         if is_cancelled:
             self._cancelled(job)
@@ -300,7 +300,7 @@ class Dispatcher:
         with self._lock:
             is_cancelled = self._closed or job.is_cancelled
             if not is_cancelled:
-                self._lane(job).ready.appendleft(job)
+                self._queue(job, first=True)
             self._call_a_worker()
         if is_cancelled:
             self._cancelled(job)
@@ -322,6 +322,7 @@ class Dispatcher:
                 if lease is not None:
                     period = lane.brake.sent()
                     self._sending += 1
+                lane.look_again()
                 self._call_a_worker()
         return None if lease is None else (lease, period)
 
@@ -354,6 +355,13 @@ class Dispatcher:
 
     def _mind(self, lane: Lane, job: Job, attempted: Attempted, period: int) -> bool:
         """Tell the brake. Returns whether the job may be sent again at its own time."""
+        before = lane.brake.down_since, lane.brake.opens_at
+        may_go = self._tell_brake(lane, job, attempted, period)
+        if before != (lane.brake.down_since, lane.brake.opens_at):
+            lane.look_again()
+        return may_go
+
+    def _tell_brake(self, lane: Lane, job: Job, attempted: Attempted, period: int) -> bool:
         now = self._clock()
         if attempted.is_answered is None:
             lane.brake.told_nothing(period, now)
@@ -376,7 +384,7 @@ class Dispatcher:
             return
         job.attempts -= 1  # the provider was down: that is not this job's failure
         if lane.brake.is_down:
-            self._lane(job).ready.append(job)
+            self._queue(job)
         else:
             self._park(job, lane.place_to_come_back(self._clock()))
 
@@ -397,7 +405,7 @@ class Dispatcher:
         while self._parked and self._parked[0][0] <= now:
             due.append(heapq.heappop(self._parked)[2])
         for job in reversed(due):  # so that the one that has been due for longest is the first
-            self._lane(job).ready.appendleft(job)
+            self._queue(job, first=True)
         for lane in self._lanes.values():
             # First, because a probe that is due says more than the clock: the machine may have stood still for a while.
             if lane.opens_at() <= now and self._sending < self.max_workers:
@@ -425,18 +433,13 @@ class Dispatcher:
 
     def _overdue(self, lane: Lane, now: float) -> Turn | None:
         """End the jobs that have waited too long for a provider that is down."""
-        if self._patience_ends_at(lane, now) > now:
+        if lane.overdue_at > now:
             return None
         waits_until = {job: self._waits_until(lane, job, now) for job in lane.ready}
-        lane.ready = deque(job for job, until in waits_until.items() if until > now)
         jobs = [job for job, until in waits_until.items() if until <= now]
-        return partial(self._outlast, jobs, now - (lane.brake.down_since or now))
-
-    def _patience_ends_at(self, lane: Lane, now: float) -> float:
-        """When the first job has waited too long for a provider that is down."""
-        if not lane.brake.is_down:
-            return inf
-        return min((self._waits_until(lane, job, now) for job in lane.ready), default=inf)
+        lane.ready = deque(job for job, until in waits_until.items() if until > now)
+        lane.overdue_at = min((until for until in waits_until.values() if until > now), default=inf)
+        return partial(self._outlast, jobs, now - (lane.brake.down_since or now)) if jobs else None
 
     def _waits_until(self, lane: Lane, job: Job, now: float) -> float:
         return lane.waits_until(job, self._outage_patience_s, now, can_leave=self._handler.can_go_elsewhere(job))
@@ -455,8 +458,7 @@ class Dispatcher:
         for lane in self._lanes.values():
             if self._sending < self.max_workers:
                 alarms.append(lane.opens_at())
-            if lane.brake.down_since is not None:
-                alarms.append(self._patience_ends_at(lane, self._clock()))
+            alarms.append(lane.overdue_at)
         return min(alarms, default=inf)
 
     def _call_a_worker(self) -> None:
@@ -506,6 +508,12 @@ class Dispatcher:
     def _arrive(self) -> None:
         # Also by one that woke by itself: better to call one worker too many than to wait for one that never comes.
         self._coming = max(0, self._coming - 1)
+
+    def _queue(self, job: Job, *, first: bool = False) -> None:
+        lane = self._lane(job)
+        (lane.ready.appendleft if first else lane.ready.append)(job)
+        if lane.brake.is_down:
+            lane.overdue_at = min(lane.overdue_at, self._waits_until(lane, job, self._clock()))
 
     def _lane(self, job: Job) -> Lane:
         place = (job.limiter, job.route.key_id)

@@ -25,14 +25,16 @@ class Lane:
     """The jobs that wait to be sent with one key. `has_leader` means that some worker has the first of them in hand.
 
     `led_at` is when the last lead was taken, `all_back_at` when the last of those that an outage held up will be sent.
+    Before `overdue_at` no job in `ready` has waited too long; it is only looked for again when that has come.
     """
 
-    __slots__ = ("all_back_at", "brake", "has_leader", "led_at", "limiter", "ready", "waiting")
+    __slots__ = ("all_back_at", "brake", "has_leader", "led_at", "limiter", "overdue_at", "ready", "waiting")
 
     def __init__(self, limiter: LeakyBucketLimiter) -> None:
         self.limiter = limiter
         self.brake = Brake()
         self.led_at = self.all_back_at = -inf
+        self.overdue_at = inf
         self.ready: deque[Job] = deque()
         self.has_leader = False
         self.waiting: tuple[Job, Ticket] | None = None
@@ -44,7 +46,12 @@ class Lane:
     def next_to_lead(self, now: float) -> Job:
         """Take the first job out of the queue, and the lead with it."""
         self.has_leader, self.led_at = True, now
+        self.look_again()
         return self.ready.popleft()
+
+    def look_again(self) -> None:
+        """The brake or the lead has changed, and with them how long the jobs wait."""
+        self.overdue_at = -inf if self.brake.is_down else inf
 
     def waits_until(self, job: Job, patience_s: float, now: float, *, can_leave: bool) -> float:
         """How long a job waits for a provider that is down: its own time may be up before its patience ends.

@@ -605,6 +605,24 @@ def test_late_jobs_that_nobody_had_time_for_learn_from_a_probe_that_the_provider
     assert (len(notes.attempted), notes.outlasted) == (100, [])
 
 
+def test_the_patience_of_those_that_wait_is_not_reckoned_anew_for_each_that_comes(start: Start) -> None:
+    class Counting(Notes):
+        looks = 0
+
+        def can_go_elsewhere(self, job: Job) -> bool:
+            self.looks += 1  # once for each time its patience is reckoned; with the dispatcher's lock held
+            return super().can_go_elsewhere(job)
+
+    notes = Counting(lambda _: Attempted(is_answered=False, again=SendAgain(0.0, RETRY_COST)))
+    dispatcher, limiter = start(notes), unlimited(8)
+    dispatcher.submit(job(0, limiter))
+    wait_until(lambda: any(lane.brake.is_down for lane in dispatcher._lanes.values()))
+    for number in range(1, 3_001):
+        dispatcher.submit(job(number, limiter))
+
+    assert notes.looks < 20 * 3_000
+
+
 def bring_down(start: Start, attempt_of_the_probe: Callable[[], Attempted]) -> tuple[Notes, list[Job]]:
     """A lane whose provider is down, with 60 jobs that wait; the first probe ends as told, and all others are answered.
 
