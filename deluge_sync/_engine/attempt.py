@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from deluge_sync._adapters.call import ModelReply
     from deluge_sync._engine.job import Job
     from deluge_sync._engine.limiter import Lease
-    from deluge_sync._http import HttpReply, Transport
+    from deluge_sync._http import Flight, HttpReply, Transport
 
-__all__ = ["call_of", "exchange", "failure_of", "send", "teach"]
+__all__ = ["call_of", "exchange", "failure_of", "land", "launch", "send", "teach"]
 
 # How long a key rests after a rate-limit reply that does not say how long.
 _UNTOLD_PAUSE_S = 1.0
@@ -46,22 +46,42 @@ def exchange(
     It takes at most `timeout_s`; of a streamed answer no byte is waited for longer than `idle_s`.
     """
     if job.listener is None:
-        reply = send(job, transport.send, timeout_s=timeout_s)
-        return reply, reply if isinstance(reply, Failure) else job.route.adapter.parse_reply(call_of(job), reply)
+        return _read(job, send(job, transport.send, timeout_s=timeout_s))
     streamed = StreamedAttempt(call_of(job), job.route, job.listener)
     reply = send(job, partial(transport.stream, on_chunk=streamed.take, idle_s=idle_s), timeout_s=timeout_s)
     return reply, streamed.outcome(reply)
 
 
+def _read(job: Job, reply: HttpReply | Failure) -> tuple[HttpReply | Failure, ModelReply | Failure]:
+    return reply, reply if isinstance(reply, Failure) else job.route.adapter.parse_reply(call_of(job), reply)
+
+
+def launch(job: Job, flight: Flight, *, timeout_s: float) -> None:
+    """Send the job's request without waiting for the reply, on a leash as `send` has it. `land` must follow."""
+    flight.send(_leash(job, timeout_s))
+
+
+def land(job: Job, flight: Flight) -> tuple[HttpReply | Failure, ModelReply | Failure]:
+    """Take in the reply to a job that was launched, as `exchange` does."""
+    return _read(job, _sent(job, flight.finish))
+
+
 def send(job: Job, by: Callable[..., HttpReply], *, timeout_s: float) -> HttpReply | Failure:
     """Send the job's request `by` a method of a transport, on a leash that whoever cancels the job can cut."""
-    request, leash = job.request, Leash(monotonic() + timeout_s)
-    assert request is not None
-    job.leash = leash
+    request, leash = job.request, _leash(job, timeout_s)
+    return _sent(job, partial(by, request, timeout_s=timeout_s, leash=leash))
+
+
+def _leash(job: Job, timeout_s: float) -> Leash:
+    job.leash = leash = Leash(monotonic() + timeout_s)
     if job.is_cancelled:  # looked at after the leash is there: a canceller sets the flag first and cuts then
         leash.cut("cancelled")
+    return leash
+
+
+def _sent(job: Job, reply: Callable[[], HttpReply]) -> HttpReply | Failure:
     try:
-        return by(request, timeout_s=timeout_s, leash=leash)
+        return reply()
     except TransportError as error:
         return classify_transport(error)
     finally:

@@ -2,11 +2,15 @@
 
 The workers are daemon threads of our own, because an executor joins its threads at exit and so keeps a script alive
 for as long as its slowest call. They take turns as *leader*: the leader takes the next job and waits until the limiter
-admits it; then it hands the lead on and carries the job out itself. So jobs are admitted in the order they came, one
-thread waits however long the queue is, and there are never more threads than requests in flight, plus the leaders.
+admits it; then it hands the lead on and carries the job out itself. So jobs are admitted in the order they came, and
+one thread waits however long the queue is.
+
+A request on a connection that was idle is sent, and then *watched* with all others of its kind by one worker; whoever
+is free takes the replies in (`flights`). All others, such as the first on each connection and streams, have a worker
+that waits for them. There are never more threads than requests in flight, plus the leaders.
 
 Jobs are queued in lanes, one for each key and the limiter it shares. A job that is to be tried again is parked on a
-heap until it is due; one idle worker holds the timer for all of them. A lane whose provider is down opens only for
+heap until it is due; one worker holds the timer for all of them. A lane whose provider is down opens only for
 probes (see `brake`), and jobs that waited for it longer than `outage_patience_s` are given up.
 """
 
@@ -20,10 +24,13 @@ from collections import deque
 from dataclasses import dataclass
 from functools import partial
 from math import inf
-from time import monotonic
+from time import monotonic, thread_time
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from deluge_sync._engine.flights import Flights, Sent
+from deluge_sync._engine.hands import Hands
 from deluge_sync._engine.lane import Lane
+from deluge_sync._engine.look_ups import LookUps
 from deluge_sync._fork import start_afresh_in_child
 from deluge_sync.errors import ClientClosedError, RequestTooLargeError
 
@@ -33,6 +40,7 @@ if TYPE_CHECKING:
     from deluge_sync._engine.job import Job
     from deluge_sync._engine.limiter import LeakyBucketLimiter, Lease
     from deluge_sync._engine.retry import SendAgain
+    from deluge_sync._http import Flight
 
 __all__ = ["HURRIED_JOIN_S", "JOIN_S", "Attempted", "Dispatcher", "Handler"]
 
@@ -42,9 +50,6 @@ _IDLE_S = 5.0
 JOIN_S = 5.0
 HURRIED_JOIN_S = 0.5
 """How long to wait for busy workers after a Ctrl-C: whoever pressed it does not want to wait."""
-# Look-ups that take this long wait for something, such as a network.
-_FAST_LOOK_UP_S = 0.002
-_LOOK_UPS_REMEMBERED = 8
 # Failures of a job from its third attempt on may be its own fault, and say little about the provider.
 _NEWS = 2
 
@@ -88,6 +93,14 @@ class Handler(Protocol):
         """Send the job once. It is finished unless it is to be sent again."""
         ...
 
+    def launch(self, job: Job) -> Flight | None:
+        """Begin an attempt that need not be waited for, and `land` later. None: it takes `attempt`."""
+        ...
+
+    def land(self, job: Job, lease: Lease, flight: Flight) -> Attempted:
+        """The reply has begun to come, or will not: the rest of the attempt."""
+        ...
+
     def give_up(self, job: Job, error: BaseException) -> None:
         """Finish a job that cannot be carried out: it was cancelled, is too large, or something unforeseen happened."""
         ...
@@ -127,14 +140,14 @@ class Dispatcher:
         self._lock = threading.Lock()  # of `_changed`, which is only entered by who waits or notifies: it takes longer
         self._changed = threading.Condition(self._lock)
         self._lanes: dict[tuple[LeakyBucketLimiter, object], Lane] = {}
-        self._unseen: deque[Job] = deque()
+        self._look_ups = LookUps()
         self._parked: list[tuple[float, int, Job]] = []
+        self._flights = Flights()
+        self._hands = Hands()
         self._in_hand: dict[int, Job] = {}  # by worker, because a job may be back in a queue before its worker lets go
         self._order = itertools.count()
         self._threads: set[threading.Thread] = set()
-        self._looking = 0
         self._sending = 0  # workers whose job was admitted
-        self._look_up_s = 0.0  # how long the latest look-ups took
         self._idle = 0
         self._coming = 0  # workers called, woken or started, that have not looked for something to do yet
         self._alarm_at = inf  # when the earliest idle worker wakes by itself
@@ -150,7 +163,7 @@ class Dispatcher:
             if self._closed:
                 raise ClientClosedError("the client is closed")
             if look_up:
-                self._unseen.append(job)
+                self._look_ups.unseen.append(job)
             else:
                 self._queue(job)
             self._call_a_worker()
@@ -161,7 +174,7 @@ class Dispatcher:
             job.is_cancelled = True
         with self._lock:
             waiting = self._withdraw_cancelled()
-            in_hand = [job for job in self._in_hand.values() if job.is_cancelled]
+            in_hand = [job for job in (*self._in_hand.values(), *self._flights.jobs()) if job.is_cancelled]
             tickets = [
                 lane.waiting[1] for lane in self._lanes.values() if lane.waiting and lane.waiting[0].is_cancelled
             ]
@@ -177,7 +190,7 @@ class Dispatcher:
         """Give up everything that is not finished and end the threads, within `join_s` whatever they do."""
         with self._lock:
             self._closed = True
-            everything = [*self._waiting_jobs(), *self._in_hand.values()]
+            everything = [*self._waiting_jobs(), *self._in_hand.values(), *self._flights.jobs()]
             threads = self._threads - {threading.current_thread()}
             self._changed.notify_all()
         self.cancel(everything)
@@ -186,6 +199,8 @@ class Dispatcher:
             thread.join(max(0.0, give_up_at - monotonic()))
         if any(thread.is_alive() for thread in threads):
             log.warning("a worker is still busy %.1f s after close, probably in a callback of yours", join_s)
+        elif threading.current_thread() not in self._threads:
+            self._flights.close()
 
     # --- a worker's life
 
@@ -200,16 +215,17 @@ class Dispatcher:
         """Settle the last turn and wait for something to do, under one lock. None: the thread may end."""
         with self._lock:
             self._in_hand.pop(threading.get_ident(), None)
+            self._hands.put_down(threading.get_ident())
             if settle is not None and (rest := settle()) is not None:
                 return rest
             was_called = True
-            while not self._closed:
+            while not self._closed or self._flights:  # what has left is seen to its end
                 turn = self._pick()
                 if turn is not None:
                     self._call_a_worker()
                     return turn
                 # A call that came just as the wait ran out is not lost: it has been looked for once more here.
-                if not was_called and self._next_alarm() >= self._alarm_at:
+                if self._closed or (not was_called and self._next_alarm() >= self._alarm_at):
                     break
                 was_called = self._wait()
             self._threads.discard(threading.current_thread())
@@ -249,8 +265,7 @@ class Dispatcher:
         except BaseException as error:  # noqa: BLE001  (as in `_handle`)
             self._end(job, error)
         with self._lock:
-            self._looking -= 1
-            self._look_up_s += (monotonic() - began_at - self._look_up_s) / _LOOK_UPS_REMEMBERED
+            self._look_ups.ended(monotonic() - began_at)
             is_cancelled = self._closed or job.is_cancelled
             if is_over:
                 return self._next_to_look_up()
@@ -271,11 +286,39 @@ class Dispatcher:
         lease, period = admitted
         attempted = Attempted(is_answered=None)
         try:
+            flight = self._handler.launch(job) if self._flights.can_leave else None
+            if flight is not None:
+                self._flights.leave(Sent(lane, job, lease, period, flight))
+                return None
+            self._take_time()
             with lease:
                 attempted = self._handler.attempt(job, lease)
         except BaseException as error:  # noqa: BLE001  (as in `_handle`; if this was the probe, all others wait for its end)
+            lease.release()
             self._end(job, error)
         return partial(self._after, lane, job, attempted, period)
+
+    def _land(self, sent: Sent) -> Settle:
+        """Take in the reply to a job that was launched."""
+        began_at, cpu_at = monotonic(), thread_time()
+        attempted = Attempted(is_answered=None)
+        try:
+            with sent.lease:
+                attempted = self._handler.land(sent.job, sent.lease, sent.flight)
+        except BaseException as error:  # noqa: BLE001  (as in `_carry_out`)
+            self._end(sent.job, error)
+        return partial(self._after_landing, sent, attempted, monotonic() - began_at, thread_time() - cpu_at)
+
+    def _take_time(self) -> None:
+        """This worker is not back in a moment: what it would have done next is another's."""
+        with self._lock:
+            self._hands.put_down(threading.get_ident())
+            self._call_a_worker()
+
+    def _watch(self, alarm_at: float) -> Settle:
+        """Wait for the replies to all that has left."""
+        timeout_s = None if alarm_at == inf else max(0.0, alarm_at - self._clock())
+        return partial(self._after_watch, self._flights.wait(timeout_s), alarm_at)
 
     def _needs_preparation(self, lane: Lane, job: Job) -> bool:
         """Ask the handler, and hand the lead on where it says yes: what comes takes time that is not the lane's."""
@@ -286,6 +329,7 @@ class Dispatcher:
             if is_needed:
                 with self._lock:
                     lane.has_leader = False
+                    self._hands.put_down(threading.get_ident())
                     self._call_a_worker()
         return is_needed
 
@@ -322,8 +366,8 @@ class Dispatcher:
                 if lease is not None:
                     period = lane.brake.sent()
                     self._sending += 1
+                    self._flights.open()
                 lane.look_again()
-                self._call_a_worker()
         return None if lease is None else (lease, period)
 
     def _admit(self, lane: Lane, job: Job, tokens: float) -> Lease:
@@ -332,6 +376,8 @@ class Dispatcher:
             return ticket.wait()
         with self._lock:
             lane.waiting = (job, ticket)
+            self._hands.put_down(threading.get_ident())
+            self._call_a_worker()
         if job.is_cancelled:  # looked at after the ticket can be found: a canceller sets the flag first
             ticket.cancel()
         return ticket.wait(None if job.deadline == inf else max(0.0, job.deadline - self._clock()))
@@ -352,6 +398,16 @@ class Dispatcher:
         elif attempted.again is not None:
             self._queue_again(lane, job, attempted.again, may_go=may_go)
         return None
+
+    def _after_landing(self, sent: Sent, attempted: Attempted, took_s: float, cpu_s: float) -> Turn | None:
+        self._hands.measured(took_s, cpu_s, self._clock())
+        return self._after(sent.lane, sent.job, attempted, sent.period)
+
+    def _after_watch(self, descriptors: list[int], alarm_at: float) -> None:
+        self._arrive()
+        self._flights.came(descriptors)
+        if self._alarm_at == alarm_at:
+            self._alarm_at = inf
 
     def _mind(self, lane: Lane, job: Job, attempted: Attempted, period: int) -> bool:
         """Tell the brake. Returns whether the job may be sent again at its own time."""
@@ -406,29 +462,50 @@ class Dispatcher:
             due.append(heapq.heappop(self._parked)[2])
         for job in reversed(due):  # so that the one that has been due for longest is the first
             self._queue(job, first=True)
+        self._hands.check(now, is_needed=bool(self._flights))
         for lane in self._lanes.values():
             # First, because a probe that is due says more than the clock: the machine may have stood still for a while.
             if lane.opens_at() <= now and self._sending < self.max_workers:
-                job = self._in_hand[threading.get_ident()] = lane.next_to_lead(now)
+                job = self._take(lane.next_to_lead(now), now)
                 return partial(self._handle, job, partial(self._carry_out, lane, job))
             if overdue := self._overdue(lane, now):
                 return overdue
-        if self._may_look_up():
+        if self._flights.has_come and self._hands.may_help(now):
+            sent = self._flights.next_that_came()
+            return partial(self._handle, self._take(sent.job, now), partial(self._land, sent))
+        if self._look_ups.may_begin():
             job = self._take_unseen()
             return partial(self._handle, job, partial(self._look_up, job))
+        if self._flights.is_to_watch and self._hands.may_help(now):
+            return self._begin_to_watch()
         return None
 
+    def _begin_to_watch(self) -> Turn:
+        """The watcher wakes for what is due next, unless an idle worker does."""
+        self._flights.is_watched = True
+        alarm_at = self._next_alarm()
+        if alarm_at >= self._alarm_at:
+            return partial(self._watch, inf)
+        self._alarm_at = alarm_at
+        return partial(self._watch, alarm_at)
+
+    def _take(self, job: Job, now: float) -> Job:
+        """What this worker has in hand now, and will not have for long unless it says so."""
+        me = threading.get_ident()
+        self._in_hand[me] = job
+        self._hands.take_up(me, now)
+        return job
+
     def _next_to_look_up(self) -> Job | None:
-        if self._closed or not self._may_look_up() or self._next_alarm() <= self._clock():
+        if self._closed or not self._look_ups.may_begin() or self._next_alarm() <= self._clock():
             return None
         job = self._take_unseen()
-        if self._may_look_up():
+        if self._look_ups.may_begin():
             self._call_a_worker()
         return job
 
     def _take_unseen(self) -> Job:
-        self._looking += 1
-        job = self._in_hand[threading.get_ident()] = self._unseen.popleft()
+        job = self._in_hand[threading.get_ident()] = self._look_ups.begin()
         return job
 
     def _overdue(self, lane: Lane, now: float) -> Turn | None:
@@ -454,25 +531,38 @@ class Dispatcher:
 
     def _next_alarm(self) -> float:
         """When something can be done that cannot be done now."""
-        alarms = [self._parked[0][0]] if self._parked else []
+        alarms = [self._hands.check_at]
+        if self._parked:
+            alarms.append(self._parked[0][0])
         for lane in self._lanes.values():
             if self._sending < self.max_workers:
                 alarms.append(lane.opens_at())
             alarms.append(lane.overdue_at)
-        return min(alarms, default=inf)
+        return min(alarms)
 
     def _call_a_worker(self) -> None:
         """See to it that somebody takes what can be taken now, and wakes for what can be taken later.
 
-        One at a time: whoever comes and takes something calls the next.
+        One at a time: whoever comes and takes something calls the next. Nobody is called for what those do who will be
+        back in a moment.
         """
-        if self._coming or (not self._may_look_up() and self._next_alarm() >= self._alarm_at):
+        if self._coming or not self._is_needed():
             return
         if self._idle:
             self._coming += 1
             self._changed.notify()
-        elif len(self._threads) < self.max_workers + len(self._lanes):
+        elif self._flights.is_watched:
+            self._coming += 1
+            self._flights.ring()
+        elif not self._closed and len(self._threads) < self.max_workers + len(self._lanes):
             self._start_a_worker()
+
+    def _is_needed(self) -> bool:
+        if self._look_ups.may_begin():
+            return True
+        if not self._hands.may_help(self._clock()):
+            return self._hands.check_at < self._alarm_at
+        return self._flights.has_come or self._flights.is_to_watch or self._next_alarm() < self._alarm_at
 
     def _start_a_worker(self) -> None:
         thread = threading.Thread(target=self._work, name=f"deluge-sync-worker-{next(self._order)}", daemon=True)
@@ -499,12 +589,6 @@ class Dispatcher:
             self._alarm_at = inf
         return was_called or holds_timer
 
-    def _may_look_up(self) -> bool:
-        """Whether another worker would speed the look-ups up. While they are fast, several would only take the
-        interpreter from each other: where one can make 10,000 in a second, ten of them need twice as long.
-        """
-        return bool(self._unseen) and self._looking <= self._look_up_s / _FAST_LOOK_UP_S
-
     def _arrive(self) -> None:
         # Also by one that woke by itself: better to call one worker too many than to wait for one that never comes.
         self._coming = max(0, self._coming - 1)
@@ -521,12 +605,12 @@ class Dispatcher:
 
     def _waiting_jobs(self) -> list[Job]:
         in_lanes = [job for lane in self._lanes.values() for job in lane.ready]
-        return [*in_lanes, *self._unseen, *(job for *_, job in self._parked)]
+        return [*in_lanes, *self._look_ups.unseen, *(job for *_, job in self._parked)]
 
     def _withdraw_cancelled(self) -> list[Job]:
         withdrawn = [job for job in self._waiting_jobs() if job.is_cancelled]
         if withdrawn:
-            self._unseen = deque(job for job in self._unseen if not job.is_cancelled)
+            self._look_ups.unseen = deque(job for job in self._look_ups.unseen if not job.is_cancelled)
             self._parked = [entry for entry in self._parked if not entry[2].is_cancelled]
             heapq.heapify(self._parked)
             for lane in self._lanes.values():

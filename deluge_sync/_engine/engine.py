@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from deluge_sync._adapters.call import ModelReply
 from deluge_sync._adapters.failure import Failure, FailureKind
-from deluge_sync._engine.attempt import call_of, exchange, failure_of, teach
+from deluge_sync._engine.attempt import call_of, exchange, failure_of, land, launch, teach
 from deluge_sync._engine.background import Background
 from deluge_sync._engine.cache_key import CacheKeys
 from deluge_sync._engine.dispatcher import HURRIED_JOIN_S, JOIN_S, Attempted, Dispatcher
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from deluge_sync._engine.pool import Pool, Route
     from deluge_sync._engine.settings import EngineSettings
     from deluge_sync._engine.streaming import Listener
+    from deluge_sync._http import Flight, HttpReply
     from deluge_sync.tracker import Tracker
 
 __all__ = ["Engine"]
@@ -220,8 +221,22 @@ class Engine:
         """Send once, and finish the job unless it is to be sent again."""
         if job.pending_id is not None:
             return self._look(job)
-        outcome = self._exchange(job, lease)
-        return outcome if isinstance(outcome, Attempted) else self._conclude(job, outcome)
+        timeout_s = self._begin(job)
+        came = exchange(job, self._transport, timeout_s=timeout_s, idle_s=self._settings.stream_idle_s)
+        return self._take_in(job, lease, *came)
+
+    def launch(self, job: Job) -> Flight | None:
+        """Send without waiting, if a connection is idle; None where it takes `attempt`."""
+        if job.pending_id is not None or job.listener is not None or job.request is None:
+            return None
+        flight = self._transport.ready(job.request)
+        if flight is not None:
+            launch(job, flight, timeout_s=self._begin(job))
+        return flight
+
+    def land(self, job: Job, lease: Lease, flight: Flight) -> Attempted:
+        """The second half of an attempt that was launched."""
+        return self._take_in(job, lease, *land(job, flight))
 
     def _look(self, job: Job) -> Attempted:
         """Look after an answer that the provider works on in the background."""
@@ -311,15 +326,17 @@ class Engine:
 
     # --- one attempt and what follows from it
 
-    def _exchange(self, job: Job, lease: Lease) -> ModelReply | Failure | Attempted:
-        """What came back; an `Attempted` where that only says that the provider goes on in the background."""
+    def _begin(self, job: Job) -> float:
+        """A request is about to leave; it may take so many seconds."""
         now = self._clock()
         job.sent += 1
         job.first_sent_at = now if job.first_sent_at is None else job.first_sent_at
         self._tracker.started(attempt=job.sent)
         self._spending.sent(job)
-        timeout_s = max(0.0, min(self._settings.request_timeout_s, job.deadline - now))
-        reply, outcome = exchange(job, self._transport, timeout_s=timeout_s, idle_s=self._settings.stream_idle_s)
+        return max(0.0, min(self._settings.request_timeout_s, job.deadline - now))
+
+    def _take_in(self, job: Job, lease: Lease, reply: HttpReply | Failure, outcome: ModelReply | Failure) -> Attempted:
+        """Learn from what came back, and finish the job unless it is to be sent again."""
         teach(job, lease, reply, outcome)
         failure = failure_of(outcome)
         self._tracker.attempt_ended(
@@ -331,7 +348,7 @@ class Engine:
         self._spending.settle(job, outcome)
         if isinstance(outcome, ModelReply):
             self._finisher.bill(job, outcome)
-        return outcome
+        return self._conclude(job, outcome)
 
     def _decide(self, job: Job, failure: Failure) -> Decision:
         job.run.note(job.route, failure)

@@ -22,9 +22,9 @@ from deluge_sync._http.message import HttpReply, HttpRequest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from deluge_sync._http.transport import Transport
+    from deluge_sync._http.transport import Flight, Transport
 
-__all__ = ["FileBody", "HttpReply", "HttpRequest", "Leash", "Transport", "send", "stream"]
+__all__ = ["FileBody", "Flight", "HttpReply", "HttpRequest", "Leash", "Transport", "send", "stream"]
 
 
 def send(request: HttpRequest, *, timeout_s: float) -> HttpReply:
@@ -44,8 +44,8 @@ def stream(
 
 
 def __getattr__(name: str) -> Any:
-    if name != "Transport":
+    if name not in ("Flight", "Transport"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from deluge_sync._http.transport import Transport
+    from deluge_sync._http import transport
 
-    return Transport
+    return getattr(transport, name)

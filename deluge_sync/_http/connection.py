@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import queue
 from collections import deque
+from contextlib import suppress
 from functools import cached_property, partial
 from http.client import HTTPConnection as PlainConnection
 from pathlib import Path
@@ -47,7 +48,7 @@ _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _resolver = Resolver()
 
 
-class _LeashedConnection(HTTPConnection):
+class LeashedConnection(HTTPConnection):
     """Counts what it has served, because only a connection that was idle before can have gone stale."""
 
     response_class = Reply
@@ -70,8 +71,8 @@ class _LeashedConnection(HTTPConnection):
         super().request(*args, **kwargs)
         calling.leash.listen()
 
-    def ask(self, method: str, whole: bytes) -> Reply:
-        """Send a request in one piece and read the reply as far as its headers.
+    def say(self, whole: bytes) -> None:
+        """Send a request in one piece.
 
         http.client would send the head by itself, and urllib3 prepares for bodies that are no bytes and for replies
         that have to be decoded. Every call of the system gives the interpreter to another thread.
@@ -80,6 +81,9 @@ class _LeashedConnection(HTTPConnection):
         leash = self._leave()
         self.sock.sendall(whole)
         leash.listen()
+
+    def hear(self, method: str) -> Reply:
+        """Read the reply as far as its headers."""
         reply = Reply(self.sock, method=method)
         try:
             reply.begin()
@@ -119,11 +123,11 @@ class _HeadWriter(PlainConnection):
         self.head += data
 
 
-class _LeashedTlsConnection(_LeashedConnection, HTTPSConnection):
+class LeashedTlsConnection(LeashedConnection, HTTPSConnection):
     """The same over TLS."""
 
 
-def _connect(connection: _LeashedConnection, leash: Leash) -> socket.socket:
+def _connect(connection: LeashedConnection, leash: Leash) -> socket.socket:
     """A TCP connection to the first address that answers within its share of the time left.
 
     An address is checked here, between look-up and connecting, so that none is connected to that was not checked.
@@ -177,7 +181,7 @@ class _Idle:
 
 
 class LeashedPool(HTTPConnectionPool):
-    ConnectionCls = _LeashedConnection
+    ConnectionCls = LeashedConnection
     QueueCls = _Idle  # type: ignore[assignment]  # no LifoQueue, but all that urllib3 asks of one
 
     def _get_conn(self, timeout: float | None = None) -> Any:
@@ -200,14 +204,37 @@ class LeashedPool(HTTPConnectionPool):
 
     def ask(self, method: str, head: bytes, body: bytes | None) -> PlainReply:
         """The short way to a reply, for requests that go to their server directly. `head` is of `head_of`."""
+        connection = self._get_conn()
+        self.say(connection, method, head, body)
+        return self.hear(connection, method)
+
+    def idle(self) -> LeashedConnection | None:
+        """An idle connection that can be used, taken out of the pool: whoever has it puts it back, or closes it."""
+        connection: LeashedConnection | None = None
+        with suppress(queue.Empty):
+            connection = self.pool.get() if self.pool is not None else None
+        if connection is None or connection.is_connected:
+            return connection
+        connection.close()
+        return None
+
+    def say(self, connection: LeashedConnection, method: str, head: bytes, body: bytes | None) -> None:
+        """Send a request in one piece; the first half of `ask`."""
         if body is None and method not in _WITH_BODY:
             whole = head + b"\r\n"
         else:
             body = body or b""  # some servers refuse a POST that does not tell its length
             whole = head + b"Content-Length: %d\r\n\r\n" % len(body) + body
-        connection = self._get_conn()
         try:
-            reply = connection.ask(method, whole)
+            connection.say(whole)
+        except BaseException:
+            connection.close()
+            raise
+
+    def hear(self, connection: LeashedConnection, method: str) -> PlainReply:
+        """Read the reply to what was said, as far as its headers; the second half of `ask`."""
+        try:
+            reply = connection.hear(method)
         except BaseException:
             connection.close()
             raise
@@ -221,7 +248,7 @@ class LeashedPool(HTTPConnectionPool):
 
 
 class _LeashedTlsPool(LeashedPool, HTTPSConnectionPool):
-    ConnectionCls = _LeashedTlsConnection
+    ConnectionCls = LeashedTlsConnection
 
 
 _POOL_CLASSES = {"http": LeashedPool, "https": _LeashedTlsPool}

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
     from urllib3 import BaseHTTPResponse
 
-    from deluge_sync._http.connection import LeashedPool
+    from deluge_sync._http.connection import LeashedConnection, LeashedPool
     from deluge_sync._http.reply import PlainReply
 
-__all__ = ["Transport", "shared"]
+__all__ = ["Flight", "Transport", "shared"]
 
 _STALE_WITHIN_S = 1.0
 _IDLE_S = 5.0
@@ -123,10 +123,31 @@ class Transport:
             self._adapter.close()
         self._reaper.close()
 
+    def ready(self, request: HttpRequest) -> Flight | None:
+        """A flight for `request` on a connection that is idle now; None where it takes `send`."""
+        pool = self._pools.get(_origin(request.url))
+        connection = pool.idle() if pool is not None and _is_short(pool, request) else None
+        return None if pool is None or connection is None else Flight(self, request, pool, connection)
+
     def _call(self, request: HttpRequest, leash: Leash, consumer: Consumer | None) -> HttpReply:
         self._reaper.watch(leash)
+        return self._end(request, leash, consumer, monotonic(), partial(self._exchange, request, leash, consumer))
+
+    def _end(
+        self,
+        request: HttpRequest,
+        leash: Leash,
+        consumer: Consumer | None,
+        started: float,
+        first: Callable[[], HttpReply | TransportError],
+    ) -> HttpReply:
+        """The outcome of the `first` exchange, or of a second one if that met a connection that had gone stale."""
         try:
-            outcome = self._send_fresh_or_reused(request, leash, consumer)
+            outcome = first()
+            if _was_stale(outcome, leash) and monotonic() - started < _STALE_WITHIN_S:
+                leash.on_fresh_connection, leash.was_sent = True, False
+                leash.look_away()
+                outcome = self._exchange(request, leash, consumer)
         finally:
             self._reaper.forget(leash)
         # Raised here and not where it was caught: a pending exception would carry the request with its headers.
@@ -135,25 +156,21 @@ class Transport:
             raise outcome
         return outcome
 
-    def _send_fresh_or_reused(
-        self, request: HttpRequest, leash: Leash, consumer: Consumer | None
-    ) -> HttpReply | TransportError:
-        """The outcome of one exchange, or of a second one if the first met a connection that had gone stale."""
-        started = monotonic()
-        outcome = self._exchange(request, leash, consumer)
-        if _was_stale(outcome, leash) and monotonic() - started < _STALE_WITHIN_S:
-            leash.on_fresh_connection, leash.was_sent = True, False
-            leash.look_away()
-            return self._exchange(request, leash, consumer)
-        return outcome
-
     def _exchange(self, request: HttpRequest, leash: Leash, consumer: Consumer | None) -> HttpReply | TransportError:
         """The reply, or the error that took its place."""
         if is_over(leash):
             return broken_off(leash)
+        return self._receive(leash, consumer, partial(self._open, request))
+
+    def _receive(
+        self,
+        leash: Leash,
+        consumer: Consumer | None,
+        opened: Callable[[], PlainReply | BaseHTTPResponse | TransportError],
+    ) -> HttpReply | TransportError:
         with leashed(leash):
             try:
-                response = guarded(leash, partial(self._open, request))
+                response = guarded(leash, opened)
                 if isinstance(response, TransportError):
                     return response
                 return receive(response, leash, consumer, most_bytes=self._most_bytes)
@@ -164,16 +181,12 @@ class Transport:
         """The reply with its headers, its body unread."""
         pool = self._pool(request.url)
         response: PlainReply | BaseHTTPResponse
-        if pool.proxy is None and request.file is None and _is_plain(request):
+        if _is_short(pool, request):
             head = self._head(pool, request)
             response = pool.ask(request.method, head, request.body).decoded()
         else:
             response = _ask_urllib3(pool, request)
-        if response.status >= 200:
-            return response
-        response.close()
-        message = f"only an interim reply came, status {response.status}"
-        return TransportError("broken", message, may_have_been_processed=True)
+        return _final(response)
 
     def _head(self, pool: LeashedPool, request: HttpRequest) -> bytes:
         """What a request begins with. Most requests to an address begin alike, so it is written once."""
@@ -187,13 +200,70 @@ class Transport:
         return head
 
     def _pool(self, url: str) -> LeashedPool:
-        origin = url[: _origin_length(url)]
+        origin = _origin(url)
         pool = self._pools.get(origin)
         if pool is None:
             with self._lock:
                 pool = self._pools.get(origin) or self._adapter.pool_for(url)
                 self._pools[origin] = pool
         return pool
+
+
+class Flight:
+    """A request on a connection that was idle, which can be sent without waiting for its reply.
+
+    For one thread at a time: `send`, and then `finish`, which need not wait once `fileno` is readable.
+    """
+
+    def __init__(
+        self, transport: Transport, request: HttpRequest, pool: LeashedPool, connection: LeashedConnection
+    ) -> None:
+        self._transport = transport
+        self._request = request
+        self._pool = pool
+        self._connection = connection
+        self._problem: TransportError | None = None
+
+    def send(self, leash: Leash) -> None:
+        """Let the request leave. It must be finished then, also if it could not."""
+        self._leash, self._sent_at = leash, monotonic()
+        self._transport._reaper.watch(leash)
+        with leashed(leash):
+            self._problem = guarded(leash, self._say)
+
+    def fileno(self) -> int:
+        """The descriptor to wait for; -1 when there is nothing to wait for."""
+        sock = None if self._problem is not None else self._connection.sock
+        return -1 if sock is None else sock.fileno()
+
+    def finish(self) -> HttpReply:
+        """The whole reply. Raises what `Transport.send` raises."""
+        first = partial(self._transport._receive, self._leash, None, self._hear)
+        return self._transport._end(self._request, self._leash, None, self._sent_at, first)
+
+    def _say(self) -> TransportError | None:
+        if is_over(self._leash):
+            self._pool._put_conn(self._connection)
+            return broken_off(self._leash)
+        head = self._transport._head(self._pool, self._request)
+        self._pool.say(self._connection, self._request.method, head, self._request.body)
+        return None
+
+    def _hear(self) -> PlainReply | BaseHTTPResponse | TransportError:
+        return self._problem or _final(self._pool.hear(self._connection, self._request.method).decoded())
+
+
+def _is_short(pool: LeashedPool, request: HttpRequest) -> bool:
+    """Whether the request can go the short way."""
+    return pool.proxy is None and request.file is None and _is_plain(request)
+
+
+def _final(response: PlainReply | BaseHTTPResponse) -> PlainReply | BaseHTTPResponse | TransportError:
+    if response.status >= 200:
+        return response
+    response.close()
+    message = f"only an interim reply came, status {response.status}"
+    return TransportError("broken", message, may_have_been_processed=True)
 
 
 def _ask_urllib3(pool: LeashedPool, request: HttpRequest) -> BaseHTTPResponse:
@@ -232,16 +302,16 @@ def _reveal(value: str | Secret) -> str:
     return value.reveal() if isinstance(value, Secret) else value
 
 
-def _origin_length(url: str) -> int:
-    """Where scheme, host and port end: `https://host:1/path` gives 14."""
+def _origin(url: str) -> str:
+    """Scheme, host and port."""
     end = url.find("/", url.find("://") + 3)
-    return len(url) if end < 0 else end
+    return url if end < 0 else url[:end]
 
 
 def _target(url: str, pool: LeashedPool) -> str:
     """What stands in the request line: the path, or the whole URL for a proxy that forwards it."""
     is_forwarded = pool.proxy is not None and url[:5].lower() == "http:"
-    return url if is_forwarded else url[_origin_length(url) :] or "/"
+    return url if is_forwarded else url.removeprefix(_origin(url)) or "/"
 
 
 shared = Transport()

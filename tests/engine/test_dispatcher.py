@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import cast
+from contextlib import suppress
+from functools import partial
+from typing import Any, cast
 
 import pytest
 
@@ -16,6 +19,7 @@ from deluge_sync._engine.job import Job, Run
 from deluge_sync._engine.limiter import LeakyBucketLimiter, Lease
 from deluge_sync._engine.pool import Route
 from deluge_sync._engine.retry import SendAgain
+from deluge_sync._engine.watch import IS_AVAILABLE
 from deluge_sync._http import Leash
 from deluge_sync.errors import ClientClosedError, RequestTooLargeError
 from deluge_sync.prompt import Conversation
@@ -38,6 +42,7 @@ class Notes:
         self.movable: set[int] = set()
         self.tokens = 0.0
         self.unprepared: dict[int, Callable[[Job], bool]] = {}
+        self.flights: dict[int, Any] = {}
 
     def look_up(self, job: Job) -> bool:
         if job.id in self.hits:
@@ -64,6 +69,17 @@ class Notes:
         if outcome.again is None:
             job.future.set_result(cast("object", "done"))  # type: ignore[arg-type]  # as above
         return outcome
+
+    def launch(self, job: Job) -> Any:
+        plane = self.flights.get(job.id)
+        if plane is not None:
+            job.leash = Leash(math.inf)
+            job.leash.lend(plane.cut)
+        return plane
+
+    def land(self, job: Job, lease: Lease, flight: Any) -> Attempted:
+        flight.landed()
+        return self.attempt(job, lease)
 
     def give_up(self, job: Job, error: BaseException) -> None:
         if not job.future.done():
@@ -322,7 +338,7 @@ def test_a_look_up_that_breaks_ends_its_own_job_only(start: Start) -> None:
     assert sorted(notes.given_up) == list(range(0, 100, 10))
     assert not notes.attempted
     wait_until(lambda: not dispatcher._in_hand)
-    assert dispatcher._looking == 0
+    assert dispatcher._look_ups._looking == 0
 
 
 def test_cancelling_gives_up_what_waits_and_leaves_the_rest(start: Start) -> None:
@@ -495,6 +511,142 @@ def test_what_is_raised_when_a_job_is_told_that_it_was_cancelled_ends_no_worker(
 
     assert str(notes.given_up[0]) == "cancelled before it was sent again"
     assert all(thread.is_alive() for thread in dispatcher._threads)
+
+
+class Plane:
+    """A flight whose reply comes when the test says so."""
+
+    def __init__(self) -> None:
+        self.ours, self.peer = socket.socketpair()
+
+    def fileno(self) -> int:
+        return self.ours.fileno()
+
+    def cut(self) -> None:
+        self.ours.shutdown(socket.SHUT_RDWR)
+
+    def landed(self) -> None:
+        self.ours.close()
+        self.peer.close()
+
+
+@pytest.fixture
+def planes() -> Iterator[dict[int, Plane]]:
+    made = {number: Plane() for number in range(50)}
+    yield made
+    for plane in made.values():
+        plane.landed()
+
+
+in_flight = pytest.mark.skipif(not IS_AVAILABLE, reason="requests are watched for on Linux only")
+
+
+@in_flight
+def test_requests_in_flight_need_no_thread_each(planes: dict[int, Plane], start: Start) -> None:
+    notes = Notes()
+    notes.flights.update(planes)
+    dispatcher, limiter = start(notes, max_workers=50), unlimited()
+    jobs = [job(number, limiter) for number in range(50)]
+    for each in jobs:
+        dispatcher.submit(each)
+    wait_until(lambda: len(dispatcher._flights.jobs()) == 50)
+    threads = len(dispatcher._threads)
+    assert notes.attempted == []
+    for number in (49, 0, 25):
+        planes[number].peer.send(b"x")
+        jobs[number].future.result(5)
+    for plane in planes.values():
+        with suppress(OSError):
+            plane.peer.send(b"x")
+    finish(jobs)
+
+    assert notes.attempted[:3] == [49, 0, 25]
+    assert threads < 25  # two or three, unless the machine is busy
+
+
+@in_flight
+def test_a_reply_that_takes_long_to_take_in_holds_up_no_other(planes: dict[int, Plane], start: Start) -> None:
+    go_on = threading.Event()
+    notes = Notes(lambda each: ANSWERED if each.id >= 10 or go_on.wait(10) else Attempted(is_answered=None))
+    notes.flights.update(planes)
+    dispatcher = start(notes, max_workers=50)
+    jobs = [job(number, unlimited()) for number in range(50)]
+    for each in jobs:
+        dispatcher.submit(each)
+    wait_until(lambda: len(dispatcher._flights.jobs()) == 50)
+    for plane in planes.values():
+        plane.peer.send(b"x")
+    finish(jobs[10:])
+    assert not any(each.future.done() for each in jobs[:10])
+    go_on.set()
+    finish(jobs[:10])
+
+
+@in_flight
+def test_a_job_in_flight_is_cut_off_when_it_is_cancelled(planes: dict[int, Plane], start: Start) -> None:
+    notes = Notes()
+    notes.flights.update(planes)
+    dispatcher = start(notes)
+    jobs = [job(number, unlimited()) for number in range(3)]
+    for each in jobs:
+        dispatcher.submit(each)
+    wait_until(lambda: len(dispatcher._flights.jobs()) == 3)
+    dispatcher.cancel([jobs[1]])
+    finish([jobs[1]])
+    assert jobs[1].leash is not None
+    assert jobs[1].leash.cut_reason == "cancelled"
+    assert not jobs[0].future.done()
+    dispatcher.close()  # as closing does all others
+
+    finish(jobs)
+    assert sorted(notes.attempted) == [0, 1, 2]
+    assert not dispatcher._threads
+
+
+@in_flight
+def test_an_unforeseen_error_in_taking_a_reply_in_ends_its_job_alone(planes: dict[int, Plane], start: Start) -> None:
+    def explode(each: Job) -> Attempted:
+        if each.id == 0:
+            raise ZeroDivisionError("boom")
+        return ANSWERED
+
+    notes = Notes(explode)
+    notes.flights.update(planes)
+    dispatcher, limiter = start(notes), unlimited(1)
+    jobs = [job(number, limiter) for number in range(3)]
+    for each in jobs:
+        dispatcher.submit(each)
+        planes[each.id].peer.send(b"x")
+    finish(jobs)
+
+    assert (sorted(notes.attempted), list(notes.given_up)) == ([0, 1, 2], [0])
+    assert limiter.in_flight == 0
+
+
+@in_flight
+def test_a_flight_that_could_not_leave_lands_at_once(start: Start) -> None:
+    class Grounded(Plane):
+        def fileno(self) -> int:
+            return -1
+
+    notes = Notes()
+    notes.flights[0] = Grounded()
+    dispatcher = start(notes)
+    one = job(0, unlimited())
+    dispatcher.submit(one)
+    finish([one])
+    assert notes.attempted == [0]
+
+
+@in_flight
+def test_a_job_that_comes_while_all_wait_for_replies_is_sent_at_once(planes: dict[int, Plane], start: Start) -> None:
+    notes = Notes()
+    notes.flights.update(planes)
+    dispatcher, limiter = start(notes), unlimited()
+    for count in (1, 2, 3):
+        dispatcher.submit(job(count, limiter))
+        wait_until(partial(lambda count: len(dispatcher._flights.jobs()) == count, count))
+        wait_until(lambda: dispatcher._flights.is_watched)
 
 
 def test_closing_gives_up_everything_and_ends_the_threads(start: Start) -> None:

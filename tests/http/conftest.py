@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import selectors
 import socket
 import ssl
 import threading
@@ -9,10 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from itertools import takewhile
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
-from deluge_sync._http import HttpRequest, Transport
+from deluge_sync._http import HttpReply, HttpRequest, Leash, Transport
 from deluge_sync._secret import Secret
 
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -131,9 +133,29 @@ def answering(listen: Callable[..., Peer]) -> Callable[..., Peer]:
     return start
 
 
-@pytest.fixture
-def transport() -> Iterator[Transport]:
-    transport = Transport()
+class FlightTransport(Transport):
+    """Sends in two halves whatever can be, as the engine does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flights = 0
+
+    def send(self, request: HttpRequest, *, timeout_s: float, leash: Leash | None = None) -> HttpReply:
+        flight = self.ready(request)
+        if flight is None:
+            return super().send(request, timeout_s=timeout_s, leash=leash)
+        self.flights += 1
+        flight.send(leash or Leash(monotonic() + timeout_s))
+        if flight.fileno() >= 0:
+            with selectors.DefaultSelector() as selector:
+                selector.register(flight.fileno(), selectors.EVENT_READ)
+                assert selector.select(60), "nobody told that the call was over"
+        return flight.finish()
+
+
+@pytest.fixture(params=[Transport, FlightTransport], ids=["whole", "in halves"])
+def transport(request: pytest.FixtureRequest) -> Iterator[Transport]:
+    transport: Transport = request.param()
     yield transport
     transport.close()
 

@@ -30,8 +30,8 @@ def reset(sock: socket.socket) -> None:
 
 @pytest.fixture(autouse=True)
 def unnoticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """urllib3 looks whether an idle connection was closed; here it always comes to pass after the look."""
-    monkeypatch.setattr("urllib3.connectionpool.is_connection_dropped", lambda conn: conn.is_closed)
+    """It is looked whether an idle connection was closed; here that always comes to pass after the look."""
+    monkeypatch.setattr("deluge_sync._http.connection.is_untouched", lambda _: True)
 
 
 def broken(transport: Transport, request: HttpRequest) -> TransportError:

@@ -1,0 +1,57 @@
+"""How many workers should be busy at once with what takes a moment: sending, and taking replies in.
+
+While all of it is fast, one worker does it: several would wait for the interpreter in turn, and each finds its caches
+cold. Where it blocks (a callback, a long body), more come to help. Arithmetic: the `dispatcher` holds its lock.
+"""
+
+from __future__ import annotations
+
+import sys
+from math import inf
+
+__all__ = ["Hands"]
+
+# Who waits so long for something while a reply is taken in gets one helper, for twice as long two, and so on.
+_HELP_FOR_EACH_S = 0.002
+_REMEMBERED = 8
+# Who is not back after so long is held up, and others go on. That is checked every so often.
+_HELD_UP_S = 0.01
+_CHECK_S = 0.02
+_HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+class Hands:
+    """The workers that will be back in a moment, by their threads' identifiers, and since when they are at it."""
+
+    def __init__(self) -> None:
+        self._busy: dict[int, float] = {}
+        self._blocked_s = 0.0  # how long the latest replies took, beside the work of the processor
+        self.check_at = inf
+        """When an idle worker should see whether those who are busy are held up."""
+
+    def take_up(self, worker: int, now: float) -> None:
+        """The worker begins something quick."""
+        self._busy[worker] = now
+
+    def put_down(self, worker: int) -> None:
+        """It has ended, or takes longer."""
+        self._busy.pop(worker, None)
+
+    def measured(self, took_s: float, cpu_s: float, now: float) -> None:
+        """How long a reply took. Those who are busy at once wait for each other too, and that is not meant."""
+        blocked_s = max(0.0, took_s - 2 * (1 + self._in_time(now)) * cpu_s)
+        self._blocked_s += (blocked_s - self._blocked_s) / _REMEMBERED
+
+    def may_help(self, now: float) -> bool:
+        """Whether one more worker would be of use."""
+        return not _HAS_GIL or self._in_time(now) <= self._blocked_s / _HELP_FOR_EACH_S
+
+    def check(self, now: float, *, is_needed: bool) -> None:
+        """Reckon when to check next."""
+        if not is_needed and not self._busy:
+            self.check_at = inf
+        elif self.check_at <= now or self.check_at == inf:
+            self.check_at = now + _CHECK_S
+
+    def _in_time(self, now: float) -> int:
+        return sum(since > now - _HELD_UP_S for since in self._busy.values())
