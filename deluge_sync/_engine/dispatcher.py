@@ -560,9 +560,12 @@ class Dispatcher:
     def _is_needed(self) -> bool:
         if self._look_ups.may_begin():
             return True
-        if not self._hands.may_help(self._clock()):
-            return self._hands.check_at < self._alarm_at
-        return self._flights.has_come or self._flights.is_to_watch or self._next_alarm() < self._alarm_at
+        is_work = self._flights.has_come or self._flights.is_to_watch or self._next_alarm() < self._alarm_at
+        now = self._clock()
+        if not is_work or self._hands.may_help(now):
+            return is_work
+        self._hands.check(now, is_needed=True)
+        return self._hands.check_at < self._alarm_at
 
     def _start_a_worker(self) -> None:
         thread = threading.Thread(target=self._work, name=f"deluge-sync-worker-{next(self._order)}", daemon=True)

@@ -583,6 +583,49 @@ def test_a_reply_that_takes_long_to_take_in_holds_up_no_other(planes: dict[int, 
 
 
 @in_flight
+def test_what_comes_while_a_reply_is_taken_in_need_not_wait_for_that(planes: dict[int, Plane], start: Start) -> None:
+    """As when a callback asks the next question and waits for the answer."""
+    limiter, asked = unlimited(), threading.Event()
+    dispatchers: list[Dispatcher] = []
+
+    def ask_another(each: Job) -> Attempted:
+        if each.id == 0:
+            dispatchers[0].submit(job(1, limiter))
+            assert asked.wait(10)
+        asked.set()
+        return ANSWERED
+
+    notes = Notes(ask_another)
+    notes.flights[0] = planes[0]
+    dispatchers.append(start(notes))
+    one = job(0, limiter)
+    dispatchers[0].submit(one)
+    planes[0].peer.send(b"x")
+    finish([one])
+
+    assert (notes.attempted, notes.given_up) == ([0, 1], {})
+
+
+def test_what_comes_while_a_request_is_written_need_not_wait_for_that(start: Start) -> None:
+    dispatchers: list[Dispatcher] = []
+
+    class Slow(Notes):
+        def plan(self, job_in_hand: Job) -> float:
+            if job_in_hand.id == 0:
+                dispatchers[0].submit(other)
+                other.future.result(10)
+            return super().plan(job_in_hand)
+
+    notes = Slow()
+    dispatchers.append(start(notes))
+    one, other = job(0, unlimited()), job(1, unlimited())
+    dispatchers[0].submit(one)
+    finish([one])
+
+    assert notes.attempted == [1, 0]
+
+
+@in_flight
 def test_a_job_in_flight_is_cut_off_when_it_is_cancelled(planes: dict[int, Plane], start: Start) -> None:
     notes = Notes()
     notes.flights.update(planes)
