@@ -560,12 +560,16 @@ class Dispatcher:
     def _is_needed(self) -> bool:
         if self._look_ups.may_begin():
             return True
-        is_work = self._flights.has_come or self._flights.is_to_watch or self._next_alarm() < self._alarm_at
         now = self._clock()
-        if not is_work or self._hands.may_help(now):
-            return is_work
-        self._hands.check(now, is_needed=True)
+        if self._hands.may_help(now):
+            return self._is_there_work()
+        # Others are busy: somebody must see in a while whether they are held up, if anybody has to wait for them.
+        if self._hands.check_at == inf and self._is_there_work():
+            self._hands.check(now, is_needed=True)
         return self._hands.check_at < self._alarm_at
+
+    def _is_there_work(self) -> bool:
+        return self._flights.has_come or self._flights.is_to_watch or self._next_alarm() < self._alarm_at
 
     def _start_a_worker(self) -> None:
         thread = threading.Thread(target=self._work, name=f"deluge-sync-worker-{next(self._order)}", daemon=True)

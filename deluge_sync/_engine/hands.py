@@ -44,7 +44,9 @@ class Hands:
 
     def may_help(self, now: float) -> bool:
         """Whether one more worker would be of use."""
-        return not _HAS_GIL or self._in_time(now) <= self._blocked_s / _HELP_FOR_EACH_S
+        if not self._busy or not _HAS_GIL:
+            return True
+        return self._in_time(now) <= self._blocked_s / _HELP_FOR_EACH_S
 
     def check(self, now: float, *, is_needed: bool) -> None:
         """Reckon when to check next."""
@@ -54,4 +56,7 @@ class Hands:
             self.check_at = now + _CHECK_S
 
     def _in_time(self, now: float) -> int:
-        return sum(since > now - _HELD_UP_S for since in self._busy.values())
+        in_time, not_before = 0, now - _HELD_UP_S
+        for since in self._busy.values():
+            in_time += since > not_before
+        return in_time
