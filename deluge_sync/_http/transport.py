@@ -70,7 +70,7 @@ class Transport:
         self._lock = threading.Lock()
         self._adapter = LeashedAdapter(self._accepts)
         self._pools: dict[str, LeashedPool] = {}
-        self._heads: dict[tuple[object, ...], bytes] = {}
+        self._heads: dict[tuple[object, ...], bytes | None] = {}
         self._reaper = Reaper(idle_s=self._idle_s)
 
     def send(self, request: HttpRequest, *, timeout_s: float, leash: Leash | None = None) -> HttpReply:
@@ -124,10 +124,15 @@ class Transport:
         self._reaper.close()
 
     def ready(self, request: HttpRequest) -> Flight | None:
-        """A flight for `request` on a connection that is idle now; None where it takes `send`."""
-        pool = self._pools.get(_origin(request.url))
-        connection = pool.idle() if pool is not None and _is_short(pool, request) else None
-        return None if pool is None or connection is None else Flight(self, request, pool, connection)
+        """A flight for `request` on a connection that is idle now; None where it takes `send`.
+
+        That is also so for the first request that begins like this one.
+        """
+        pool, head = self._pools.get(_origin(request.url)), self._heads.get(_likeness(request))
+        connection = pool.idle() if pool is not None and head is not None else None
+        if pool is None or head is None or connection is None:
+            return None
+        return Flight(self, request, head, pool, connection)
 
     def _call(self, request: HttpRequest, leash: Leash, consumer: Consumer | None) -> HttpReply:
         self._reaper.watch(leash)
@@ -181,22 +186,26 @@ class Transport:
         """The reply with its headers, its body unread."""
         pool = self._pool(request.url)
         response: PlainReply | BaseHTTPResponse
-        if _is_short(pool, request):
-            head = self._head(pool, request)
+        head = self._head(pool, request)
+        if head is not None:
             response = pool.ask(request.method, head, request.body).decoded()
         else:
             response = _ask_urllib3(pool, request)
         return _final(response)
 
-    def _head(self, pool: LeashedPool, request: HttpRequest) -> bytes:
-        """What a request begins with. Most requests to an address begin alike, so it is written once."""
-        key = (request.method, request.url, *request.headers.items())
-        head = self._heads.get(key)
-        if head is None:
-            head = pool.head_of(request.method, _target(request.url, pool), _revealed(request))
-            if len(self._heads) >= _MOST_HEADS:
-                self._heads = {}
-            self._heads[key] = head
+    def _head(self, pool: LeashedPool, request: HttpRequest) -> bytes | None:
+        """What a request begins with, or None where it cannot go the short way.
+
+        Most requests to an address begin alike, so it is written once.
+        """
+        heads, key = self._heads, _likeness(request)  # one table: another thread may begin a new one
+        if key in heads:
+            return heads[key]
+        is_short = pool.proxy is None and request.file is None and _is_plain(request)
+        head = pool.head_of(request.method, _target(request.url, pool), _revealed(request)) if is_short else None
+        if len(heads) >= _MOST_HEADS:
+            self._heads = heads = {}
+        heads[key] = head
         return head
 
     def _pool(self, url: str) -> LeashedPool:
@@ -216,10 +225,16 @@ class Flight:
     """
 
     def __init__(
-        self, transport: Transport, request: HttpRequest, pool: LeashedPool, connection: LeashedConnection
+        self,
+        transport: Transport,
+        request: HttpRequest,
+        head: bytes,
+        pool: LeashedPool,
+        connection: LeashedConnection,
     ) -> None:
         self._transport = transport
         self._request = request
+        self._head = head
         self._pool = pool
         self._connection = connection
         self._problem: TransportError | None = None
@@ -245,17 +260,16 @@ class Flight:
         if is_over(self._leash):
             self._pool._put_conn(self._connection)
             return broken_off(self._leash)
-        head = self._transport._head(self._pool, self._request)
-        self._pool.say(self._connection, self._request.method, head, self._request.body)
+        self._pool.say(self._connection, self._request.method, self._head, self._request.body)
         return None
 
     def _hear(self) -> PlainReply | BaseHTTPResponse | TransportError:
         return self._problem or _final(self._pool.hear(self._connection, self._request.method).decoded())
 
 
-def _is_short(pool: LeashedPool, request: HttpRequest) -> bool:
-    """Whether the request can go the short way."""
-    return pool.proxy is None and request.file is None and _is_plain(request)
+def _likeness(request: HttpRequest) -> tuple[object, ...]:
+    """Requests for which this is the same begin alike, and go the same way."""
+    return (request.method, request.url, request.file is None, *request.headers.items())
 
 
 def _final(response: PlainReply | BaseHTTPResponse) -> PlainReply | BaseHTTPResponse | TransportError:
