@@ -16,7 +16,7 @@ __all__ = ["Feed"]
 _SIGNAL_CHECK_S = 0.25
 # Thousands of answers a second would wake the iterating thread as often, and each time it and a worker would take the
 # interpreter from each other. So where many are to come, it lets them gather for a moment, and wakes for all of them.
-_GATHER_S = 0.002
+_GATHER_S = 0.01
 _MANY = 32
 
 T = TypeVar("T")
