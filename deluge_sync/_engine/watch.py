@@ -25,6 +25,7 @@ class Watch:
             undo.callback(os.close, self._bell)
             # Also when it is forgotten, as in a forked child.
             self._give_back = weakref.finalize(self, undo.pop_all().close)
+            self._give_back.atexit = False  # a worker may still wait then
         self._epoll.register(self._bell, select.EPOLLIN)
 
     def add(self, descriptor: int) -> None:
