@@ -371,6 +371,8 @@ class Dispatcher:
         return None if lease is None else (lease, period)
 
     def _admit(self, lane: Lane, job: Job, tokens: float) -> Lease:
+        if job.is_cancelled:
+            raise ClientClosedError("cancelled before it was sent")
         ticket = lane.limiter.enter(tokens)
         if ticket.is_admitted:
             return ticket.wait()

@@ -606,6 +606,24 @@ def test_what_comes_while_a_reply_is_taken_in_need_not_wait_for_that(planes: dic
     assert (notes.attempted, notes.given_up) == ([0, 1], {})
 
 
+def test_a_job_that_is_cancelled_while_its_request_is_written_is_not_sent(start: Start) -> None:
+    dispatchers: list[Dispatcher] = []
+
+    class Cancelling(Notes):
+        def plan(self, job_in_hand: Job) -> float:
+            dispatchers[0].cancel([job_in_hand])
+            return super().plan(job_in_hand)
+
+    notes, limiter = Cancelling(), unlimited(1)
+    dispatchers.append(start(notes))
+    one = job(0, limiter)
+    dispatchers[0].submit(one)
+    finish([one])
+
+    assert (notes.attempted, list(notes.given_up)) == ([], [0])
+    assert limiter.in_flight == 0
+
+
 def test_what_comes_while_a_request_is_written_need_not_wait_for_that(start: Start) -> None:
     dispatchers: list[Dispatcher] = []
 
