@@ -21,13 +21,13 @@ import itertools
 import logging
 import threading
 from collections import deque
-from dataclasses import dataclass
 from functools import partial
 from math import inf
 from time import monotonic, thread_time
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from deluge_sync._engine.flights import Flights, Sent
+from deluge_sync._engine.handler import Attempted
 from deluge_sync._engine.hands import Hands
 from deluge_sync._engine.lane import Lane
 from deluge_sync._engine.look_ups import LookUps
@@ -37,12 +37,12 @@ from deluge_sync.errors import ClientClosedError, RequestTooLargeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from deluge_sync._engine.handler import Handler
     from deluge_sync._engine.job import Job
     from deluge_sync._engine.limiter import LeakyBucketLimiter, Lease
     from deluge_sync._engine.retry import SendAgain
-    from deluge_sync._http import Flight
 
-__all__ = ["HURRIED_JOIN_S", "JOIN_S", "Attempted", "Dispatcher", "Handler"]
+__all__ = ["HURRIED_JOIN_S", "JOIN_S", "Dispatcher"]
 
 log = logging.getLogger(__name__)
 
@@ -54,64 +54,9 @@ HURRIED_JOIN_S = 0.5
 _NEWS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Attempted:
-    """What came of one request: whether the provider answered at all, and whether the job is to be sent again.
-
-    `is_answered` is None where the request was cut off from our side, which says nothing about the provider.
-    """
-
-    is_answered: bool | None
-    again: SendAgain | None = None
-
-
 Turn: TypeAlias = "Callable[[], Settle | None]"
 """What a worker does next, without the lock. It returns what is to be settled with it, if anything is."""
 Settle: TypeAlias = "Callable[[], Turn | None]"
-
-
-class Handler(Protocol):
-    """What is done to a job. Called by workers, one thread at a time for any one job."""
-
-    def look_up(self, job: Job) -> bool:
-        """Whether the job could be answered without sending anything; it is then finished."""
-        ...
-
-    def needs_preparation(self, job: Job) -> bool:
-        """Whether `make_ready` has something to do before the job can be planned. Quick."""
-        ...
-
-    def make_ready(self, job: Job) -> bool:
-        """Do what has to wait for others than the provider. False when the job ended instead."""
-        ...
-
-    def plan(self, job: Job) -> float | None:
-        """The tokens to ask the limiter for, or None when the job ended without being sent."""
-        ...
-
-    def attempt(self, job: Job, lease: Lease) -> Attempted:
-        """Send the job once. It is finished unless it is to be sent again."""
-        ...
-
-    def launch(self, job: Job) -> Flight | None:
-        """Begin an attempt that need not be waited for, and `land` later. None: it takes `attempt`."""
-        ...
-
-    def land(self, job: Job, lease: Lease, flight: Flight) -> Attempted:
-        """The reply has begun to come, or will not: the rest of the attempt."""
-        ...
-
-    def give_up(self, job: Job, error: BaseException) -> None:
-        """Finish a job that cannot be carried out: it was cancelled, is too large, or something unforeseen happened."""
-        ...
-
-    def can_go_elsewhere(self, job: Job) -> bool:
-        """Whether another provider may answer the job. Quick; called with the dispatcher's lock held."""
-        ...
-
-    def outlast(self, job: Job, down_s: float) -> None:
-        """Finish a job whose provider has been down for longer than is waited for, or send it elsewhere."""
-        ...
 
 
 class Dispatcher:

@@ -12,9 +12,10 @@ from deluge_sync._adapters.failure import Failure, FailureKind
 from deluge_sync._engine.attempt import call_of, exchange, failure_of, land, launch, teach
 from deluge_sync._engine.background import Background
 from deluge_sync._engine.cache_key import CacheKeys
-from deluge_sync._engine.dispatcher import HURRIED_JOIN_S, JOIN_S, Attempted, Dispatcher
+from deluge_sync._engine.dispatcher import HURRIED_JOIN_S, JOIN_S, Dispatcher
 from deluge_sync._engine.finish import Finisher
 from deluge_sync._engine.forecast import input_tokens
+from deluge_sync._engine.handler import Attempted
 from deluge_sync._engine.job import Job, Run
 from deluge_sync._engine.local_cache import LocalCache
 from deluge_sync._engine.retry import Decision, GiveUp, History, SendAgain, decide

@@ -14,7 +14,8 @@ from typing import Any, cast
 import pytest
 
 from deluge_sync._engine import dispatcher as module
-from deluge_sync._engine.dispatcher import Attempted, Dispatcher
+from deluge_sync._engine.dispatcher import Dispatcher
+from deluge_sync._engine.handler import Attempted
 from deluge_sync._engine.job import Job, Run
 from deluge_sync._engine.limiter import LeakyBucketLimiter, Lease
 from deluge_sync._engine.pool import Route
