@@ -123,7 +123,7 @@ class _HeadWriter(PlainConnection):
         self.head += data
 
 
-class LeashedTlsConnection(LeashedConnection, HTTPSConnection):
+class _LeashedTlsConnection(LeashedConnection, HTTPSConnection):
     """The same over TLS."""
 
 
@@ -248,7 +248,7 @@ class LeashedPool(HTTPConnectionPool):
 
 
 class _LeashedTlsPool(LeashedPool, HTTPSConnectionPool):
-    ConnectionCls = LeashedTlsConnection
+    ConnectionCls = _LeashedTlsConnection
 
 
 _POOL_CLASSES = {"http": LeashedPool, "https": _LeashedTlsPool}
