@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import stat
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from deluge_sync import APIResponse, Conversation
 from deluge_sync.cache import SqliteCache, sqlite
 from deluge_sync.errors import ConfigError
 
+Clock = Callable[[], float]
 Ask = Callable[[str], Conversation]
 Answer = Callable[..., APIResponse]
 
@@ -125,17 +125,22 @@ def test_a_full_database_costs_a_warning_and_keeps_what_it_has(
 
 
 def test_a_locked_database_is_waited_for_once_and_then_left_alone_for_a_while(
-    path: Path, ask: Ask, answer: Answer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    path: Path,
+    ask: Ask,
+    answer: Answer,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    own_time: Clock,
 ) -> None:
     monkeypatch.setattr(sqlite, "_BUSY_S", 0.2)
     cache = SqliteCache(path)
     cache.put(ask("x"), answer())
     blocker = sqlite3.connect(path, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
-    began_at = time.monotonic()
+    began_at = own_time()
     for number in range(50):
         cache.put(ask(str(number)), answer())
-    assert time.monotonic() - began_at < 50 * 0.2 / 2
+    assert own_time() - began_at < 50 * 0.2 / 2
     blocker.execute("ROLLBACK")
     blocker.close()
     cache.close()

@@ -17,6 +17,7 @@ from deluge_sync.errors import ClientClosedError, ConfigError
 from deluge_sync.prompt import Prompt
 from deluge_sync.testing import FakeProvider, Reply, RequestRecord
 
+Clock = Callable[[], float]
 Connect = Callable[..., LLMClient]
 Factory = Callable[..., FakeProvider]
 
@@ -151,27 +152,27 @@ def test_the_next_run_tries_a_stopped_key_again(fake_provider_factory: Factory, 
     assert (first.error_kind, second.completion) == ("auth", "You said: x")
 
 
-def test_an_attempt_ends_in_its_total_time(fake_provider_factory: Factory, connect: Connect) -> None:
+def test_an_attempt_ends_in_its_total_time(fake_provider_factory: Factory, connect: Connect, own_time: Clock) -> None:
     provider = fake_provider_factory(script=lambda _: Reply.drip(20.0))
     client = connect(provider, request_timeout=1, max_attempts=1)
-    started = time.monotonic()
+    started = own_time()
 
     responses = client.process_prompts_sync(["x"] * 20, show_progress=False)
 
-    assert time.monotonic() - started < 3
+    assert own_time() - started < 3
     assert {response.error_kind for response in responses} == {"timeout"}
 
 
 def test_a_prompt_ends_in_its_own_time_whatever_is_left_of_its_attempts(
-    fake_provider_factory: Factory, connect: Connect
+    fake_provider_factory: Factory, connect: Connect, own_time: Clock
 ) -> None:
     provider = fake_provider_factory(script=lambda _: Reply.hang(60))
     client = connect(provider, max_seconds_per_prompt=0.5, max_attempts=50)
-    started = time.monotonic()
+    started = own_time()
 
     [response] = client.process_prompts_sync(["x"], show_progress=False)
 
-    assert time.monotonic() - started < 3
+    assert own_time() - started < 3
     assert response.is_error
 
 
@@ -412,7 +413,7 @@ def test_a_model_that_does_not_exist_is_given_up_for_the_others(
     assert len(provider.ledger) <= 50 + 4
 
 
-def test_ctrl_c_keeps_what_had_arrived(fake_provider_factory: Factory, connect: Connect) -> None:
+def test_ctrl_c_keeps_what_had_arrived(fake_provider_factory: Factory, connect: Connect, own_time: Clock) -> None:
     provider = fake_provider_factory(script=slow_for("slow", 60.0))
     client = connect(provider, max_concurrent_requests=3)
     prompts = ["fast 0", "fast 1", "slow 2", "slow 3", "slow 4", "never sent 5"]
@@ -422,11 +423,11 @@ def test_ctrl_c_keeps_what_had_arrived(fake_provider_factory: Factory, connect: 
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt).start()
-    started = time.monotonic()
+    started = own_time()
     with pytest.raises(Interrupted) as caught:
         client.process_prompts_sync(prompts, show_progress=False)
 
-    assert time.monotonic() - started < 10
+    assert own_time() - started < 10
     completions = [response.completion if response else None for response in caught.value.responses]
     assert completions == ["You said: fast 0", "You said: fast 1", None, None, None, None]
     assert isinstance(caught.value, KeyboardInterrupt)

@@ -24,19 +24,23 @@ WAKES_WITHIN_S = 0.05
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-def assert_cut_wakes(call: Future[HttpReply], leash: Leash, *, may_have_been_processed: bool) -> None:
-    assert not call.done()
-    started = monotonic()
-    leash.cut("cancelled")
-    error = call.exception(5)
-    assert monotonic() - started < WAKES_WITHIN_S
-    assert isinstance(error, TransportError)
-    assert (error.kind, error.may_have_been_processed) == ("cancelled", may_have_been_processed)
-
-
 @pytest.fixture
 def leash() -> Leash:
     return Leash(monotonic() + 30)
+
+
+@pytest.fixture
+def assert_cut_wakes(leash: Leash, own_time: Callable[[], float]) -> Callable[..., None]:
+    def cut(call: Future[HttpReply], *, may_have_been_processed: bool) -> None:
+        assert not call.done()
+        started = own_time()
+        leash.cut("cancelled")
+        error = call.exception(5)
+        assert own_time() - started < WAKES_WITHIN_S
+        assert isinstance(error, TransportError)
+        assert (error.kind, error.may_have_been_processed) == ("cancelled", may_have_been_processed)
+
+    return cut
 
 
 @pytest.fixture
@@ -49,7 +53,7 @@ def start(transport: Transport, leash: Leash) -> Any:
 @pytest.mark.parametrize("is_tls", [False, True])
 @pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\nx-a", OK[:-1], OK[:17] + b"\r\nhalf of it"])
 def test_while_the_reply_is_awaited(
-    sent: bytes, is_tls: bool, listen: Start, tls: ssl.SSLContext, leash: Leash, start: Start, post: Post
+    sent: bytes, is_tls: bool, listen: Start, tls: ssl.SSLContext, start: Start, post: Post, assert_cut_wakes: Start
 ) -> None:
     def stop_there(peer: Any, sock: socket.socket) -> None:
         peer.read_request(sock)
@@ -60,12 +64,12 @@ def test_while_the_reply_is_awaited(
     peer = listen(stop_there, tls if is_tls else None)
     call = start(post(peer.url))
     assert peer.reached.wait(5)
-    assert_cut_wakes(call, leash, may_have_been_processed=True)
+    assert_cut_wakes(call, may_have_been_processed=True)
 
 
 @pytest.mark.parametrize("is_tls", [False, True])
 def test_while_the_request_is_sent(
-    is_tls: bool, listen: Start, tls: ssl.SSLContext, leash: Leash, start: Start, post: Post
+    is_tls: bool, listen: Start, tls: ssl.SSLContext, start: Start, post: Post, assert_cut_wakes: Start
 ) -> None:
     def read_a_little(peer: Any, sock: socket.socket) -> None:
         sock.recv(100)
@@ -75,10 +79,10 @@ def test_while_the_request_is_sent(
     peer = listen(read_a_little, tls if is_tls else None)
     call = start(post(peer.url, b"x" * 32_000_000))
     assert peer.reached.wait(5)
-    assert_cut_wakes(call, leash, may_have_been_processed=True)
+    assert_cut_wakes(call, may_have_been_processed=True)
 
 
-def test_in_the_tls_handshake(listen: Start, leash: Leash, start: Start, post: Post) -> None:
+def test_in_the_tls_handshake(listen: Start, start: Start, post: Post, assert_cut_wakes: Start) -> None:
     def read_the_hello(peer: Any, sock: socket.socket) -> None:
         sock.recv(1)
         peer.reached.set()
@@ -87,11 +91,11 @@ def test_in_the_tls_handshake(listen: Start, leash: Leash, start: Start, post: P
     peer = listen(read_the_hello)
     call = start(post(peer.url.replace("http:", "https:")))
     assert peer.reached.wait(5)
-    assert_cut_wakes(call, leash, may_have_been_processed=False)
+    assert_cut_wakes(call, may_have_been_processed=False)
 
 
 def test_while_connecting(
-    full_backlog: str, leash: Leash, start: Start, post: Post, monkeypatch: pytest.MonkeyPatch
+    full_backlog: str, start: Start, post: Post, monkeypatch: pytest.MonkeyPatch, assert_cut_wakes: Start
 ) -> None:
     is_connecting = threading.Event()
 
@@ -102,10 +106,12 @@ def test_while_connecting(
     monkeypatch.setattr("deluge_sync._http.sockets.wait_for_write", tell)
     call = start(post(full_backlog))
     assert is_connecting.wait(5)
-    assert_cut_wakes(call, leash, may_have_been_processed=False)
+    assert_cut_wakes(call, may_have_been_processed=False)
 
 
-def test_while_the_name_is_looked_up(leash: Leash, start: Start, post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_the_name_is_looked_up(
+    start: Start, post: Post, monkeypatch: pytest.MonkeyPatch, assert_cut_wakes: Start
+) -> None:
     is_asked, answer = threading.Event(), threading.Event()
 
     def hang(*_: Any, flags: int = 0, **__: Any) -> Any:
@@ -119,7 +125,7 @@ def test_while_the_name_is_looked_up(leash: Leash, start: Start, post: Post, mon
     call = start(post("http://slow.example"))
     assert is_asked.wait(5)
     try:
-        assert_cut_wakes(call, leash, may_have_been_processed=False)
+        assert_cut_wakes(call, may_have_been_processed=False)
     finally:
         answer.set()
 

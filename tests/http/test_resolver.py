@@ -15,6 +15,7 @@ from deluge_sync._http import HttpRequest, Leash, Transport
 from deluge_sync._http.resolver import Resolver
 from deluge_sync.errors import DeadlineExceededError, TransportError
 
+Clock = Callable[[], float]
 Start = Callable[..., Any]
 Post = Callable[..., HttpRequest]
 
@@ -54,18 +55,18 @@ def look_ups() -> list[threading.Thread]:
 
 
 def test_a_slow_look_up_ends_in_time_for_every_caller_and_is_made_once(
-    names: SlowNames, transport: Transport, post: Post
+    names: SlowNames, transport: Transport, post: Post, own_time: Clock
 ) -> None:
     def call(_: int) -> float:
-        started = monotonic()
+        started, own_started = monotonic(), own_time()
         with pytest.raises(DeadlineExceededError) as caught:
             transport.send(post("http://slow.example"), timeout_s=0.3)
         assert not caught.value.may_have_been_processed
-        return monotonic() - started - 0.3
+        assert monotonic() - started >= 0.3
+        return own_time() - own_started - 0.3
 
     with ThreadPoolExecutor(50) as threads:
         late_s = list(threads.map(call, range(50)))
-    assert min(late_s) >= 0
     assert max(late_s) < 0.1
     assert names.asked == ["slow.example"]
     assert len(look_ups()) == 1
@@ -109,14 +110,14 @@ def test_every_address_is_tried(names: SlowNames, answering: Start, transport: T
 
 
 def test_an_address_that_hangs_leaves_time_for_the_next(
-    names: SlowNames, full_backlog: str, transport: Transport, post: Post
+    names: SlowNames, full_backlog: str, transport: Transport, post: Post, own_time: Clock
 ) -> None:
     names.addresses = ["127.0.0.1", "127.0.0.2"]  # the first hangs, the second refuses
     names.answer.set()
-    started = monotonic()
+    started = own_time()
     with pytest.raises(TransportError) as caught:
-        transport.send(post(full_backlog.replace("127.0.0.1", "two.example")), timeout_s=0.4)
-    assert monotonic() - started < 0.35
+        transport.send(post(full_backlog.replace("127.0.0.1", "two.example")), timeout_s=1.6)
+    assert own_time() - started < 1.4
     assert (caught.value.kind, str(caught.value)) == (
         "connect",
         "no connection: ConnectionRefusedError (Connection refused)",
