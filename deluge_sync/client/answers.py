@@ -240,7 +240,7 @@ class PromptCalls:
         prompts = as_prompts(prompts)
         total = length_of(prompts)
         window = max(_WINDOW_OF_LISTS, _WINDOW_PER_WORKER * self._engine_settings.max_workers)
-        feed = self._feed(prompts, self._extras(**extras), window=window, max_cost=max_cost)
+        feed = self._feed(prompts, self._extras(**extras), window=window, needs_all=True, max_cost=max_cost)
         return Collect(feed, self._display(total, show=show_progress), total)
 
     def _extras(
@@ -273,6 +273,7 @@ class PromptCalls:
         *,
         window: int,
         max_cost: float | None,
+        needs_all: bool = False,
         on_response: Callable[[int, APIResponse], None] | None = None,
     ) -> Feed[APIResponse]:
         run = self._run(max_cost, service_tier=extras.service_tier)
@@ -285,7 +286,8 @@ class PromptCalls:
                 return engine.refuse(position, error, run=run)
             return engine.prepare(position, conversation, run=run, extras=extras)
 
-        return Feed(prompts, prepare, engine.start, engine.cancel, window=window, on_response=on_response)
+        start, cancel = engine.start, engine.cancel
+        return Feed(prompts, prepare, start, cancel, window=window, needs_all=needs_all, on_response=on_response)
 
     def _stream(self, prompt: Any, tools: Any, **extras: Any) -> StreamCall:
         call = self._extras(tools=tools, **extras)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
-from queue import Empty, SimpleQueue
-from time import sleep
 from typing import Any, Generic, Protocol, TypeVar
 
 from deluge_sync._adapters.failure import FailureKind
+from deluge_sync.client.gathered import Gathered
 from deluge_sync.errors import ClientClosedError
 
 __all__ = ["Feed"]
 
-_SIGNAL_CHECK_S = 0.25
-# Thousands of answers a second would wake the iterating thread as often, and each time it and a worker would take the
-# interpreter from each other. So where many are to come, it lets them gather for a moment, and wakes for all of them.
+# Where many answers are to come soon, the first of them waits so long for others.
 _GATHER_S = 0.01
 _MANY = 32
+# Or so long, where whoever iterates needs all of them anyway.
+_GATHER_ALL_S = 0.25
+_SHARE = 4  # when this part of the window has come, it is high time for more prompts
 
 T = TypeVar("T")
 
@@ -44,7 +44,8 @@ class Feed(Generic[T]):
     `prepare` makes the job of a prompt (it may be finished already, when the prompt cannot be read), `start` sets it
     going. Between the two it is noted down, so that wherever a Ctrl-C strikes `stop` finds every job that was started.
 
-    `is_answer` tells a response that is worth keeping from one that was cancelled.
+    `is_answer` tells a response that is worth keeping from one that was cancelled. With `needs_all` nobody does
+    anything before the last answer is there, so that none has to be handed out at once.
 
     `on_response` is called with each of them in the worker that has it, before that worker goes on; what it raises is
     raised by the iteration. A client that is closed meanwhile takes no more prompts; what was answered is handed out
@@ -59,6 +60,7 @@ class Feed(Generic[T]):
         cancel: Callable[[Iterable[Any]], None],
         *,
         window: int,
+        needs_all: bool = False,
         on_response: Callable[[int, T], None] | None = None,
         is_answer: Callable[[T], bool] = _is_answer,
     ) -> None:
@@ -67,12 +69,13 @@ class Feed(Generic[T]):
         self._start = start
         self._cancel = cancel
         self._window = window
+        self._needs_all = needs_all
         self._on_response = on_response
         self._is_answer = is_answer
         self._callback_error: Exception | None = None
         # By their futures, which know nothing of them: what is taken is freed at once, and not by a garbage collector.
         self._outstanding: dict[Future[T], Pending[T]] = {}
-        self._finished: SimpleQueue[Pending[T] | None] = SimpleQueue()
+        self._finished: Gathered[Pending[T] | None] = Gathered()
         self._is_exhausted = False
         self._closed_error: ClientClosedError | None = None
         self._is_stopped = False
@@ -80,7 +83,7 @@ class Feed(Generic[T]):
     def __iter__(self) -> Iterator[tuple[int, T]]:
         while not self._is_stopped:
             # One prompt for each answer handed out: a slow source of prompts must not hold back what is finished.
-            while self._has_room() and (not self._outstanding or self._finished.empty()):
+            while self._has_room() and not (self._outstanding and self._finished):
                 self._feed_one()
             if not self._outstanding:
                 break
@@ -99,7 +102,7 @@ class Feed(Generic[T]):
         """Cancel what is outstanding and end the iteration. From any thread; a second call does nothing."""
         self._is_stopped = True
         self._cancel(list(self._outstanding.values()))
-        self._finished.put(None)
+        self._finished.put(None, is_urgent=True)
 
     def finished_rest(self, *, wait_s: float = 0.0) -> Iterator[tuple[int, T]]:
         """After `stop`: the answers that had come and may not have been taken. Cancelled prompts are not among them.
@@ -114,18 +117,16 @@ class Feed(Generic[T]):
                 yield job.id, job.future.result()
 
     def _next_finished(self) -> Pending[T] | None:
-        """Wait for the next finished job; None after `stop`.
-
-        The wait is cut in slices, because Python raises a Ctrl-C only between two instructions: one that comes just
-        before the main thread begins to wait, or in another thread, would wait with it.
-        """
-        if self._finished.empty() and len(self._outstanding) > _MANY:
-            sleep(_GATHER_S)
-        while True:
-            try:
-                return self._finished.get(timeout=_SIGNAL_CHECK_S)
-            except Empty:
-                continue
+        """Wait for the next finished job; None after `stop`."""
+        outstanding = len(self._outstanding)
+        if self._needs_all:
+            within_s = _GATHER_ALL_S
+        elif outstanding > _MANY:
+            within_s = _GATHER_S
+        else:
+            return self._finished.take(1, within_s=0.0)
+        count = outstanding if self._is_exhausted else min(outstanding, self._window // _SHARE)
+        return self._finished.take(count, within_s=within_s)
 
     def _has_room(self) -> bool:
         return not self._is_exhausted and len(self._outstanding) < self._window

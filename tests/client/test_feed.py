@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import gc
-import threading
 import weakref
 from collections.abc import Iterable
 
 import pytest
 
 from deluge_sync._engine.job import Job, Run
-from deluge_sync.client import feed as module
 from deluge_sync.client.feed import Feed
+from deluge_sync.client.gathered import Gathered
 from deluge_sync.errors import ClientClosedError
 from deluge_sync.prompt import Conversation
 
@@ -121,28 +120,46 @@ class Slow(Answers):
             super().start(job)
 
 
-def test_many_answers_gather_before_they_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers, rests = Slow(), list[float]()
-
-    def rest(seconds: float) -> None:
-        rests.append(seconds)
-        answers.answer(20)
-
-    monkeypatch.setattr(module, "sleep", rest)
-    feed = iter(Feed(map(str, range(10**6)), answers.prepare, answers.start, answers.cancel, window=100))
-    got = [next(feed)[0] for _ in range(200)]
-
-    assert got == list(range(200))
-    assert len(rests) == 10
-    assert sum(rests) < 0.1
+@pytest.fixture
+def slow() -> Slow:
+    return Slow()
 
 
-def test_few_answers_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(module, "sleep")
-    answers = Slow()
-    feed = iter(Feed(map(str, range(100)), answers.prepare, answers.start, answers.cancel, window=10))
-    for number in range(100):
-        later = threading.Timer(0.001, answers.answer, [1])
-        later.start()
-        assert next(feed)[0] == number
-        later.join()
+@pytest.fixture
+def waits(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float]]:
+    """For how many answers the feed waited, and how long at most; so many are given then."""
+    waits: list[tuple[int, float]] = []
+    take = Gathered.take
+
+    def answer(gathered: Gathered[Job], count: int, *, within_s: float) -> Job:
+        if not gathered:
+            waits.append((count, within_s))
+            slow.answer(count)
+        return take(gathered, count, within_s=within_s)
+
+    monkeypatch.setattr(Gathered, "take", answer)
+    return waits
+
+
+def test_many_answers_gather_before_they_are_taken(slow: Slow, waits: list[tuple[int, float]]) -> None:
+    feed = iter(Feed(map(str, range(10**6)), slow.prepare, slow.start, slow.cancel, window=100))
+
+    assert [next(feed)[0] for _ in range(200)] == list(range(200))
+    assert waits == [(25, 0.01)] * 8
+
+
+def test_few_answers_are_not_waited_for(slow: Slow, waits: list[tuple[int, float]]) -> None:
+    feed = Feed(map(str, range(100)), slow.prepare, slow.start, slow.cancel, window=10)
+
+    assert [position for position, _ in feed] == list(range(100))
+    assert waits == [(1, 0.0)] * 100
+
+
+def test_who_needs_all_answers_is_woken_for_prompts_to_feed_and_at_the_end(
+    slow: Slow, waits: list[tuple[int, float]]
+) -> None:
+    feed = Feed(map(str, range(250)), slow.prepare, slow.start, slow.cancel, window=100, needs_all=True)
+
+    assert [position for position, _ in feed] == list(range(250))
+    # Three quarters of the window are under way at any moment; once all prompts are fed, nothing is to do but wait.
+    assert waits == [(25, 0.25)] * 7 + [(75, 0.25)]
