@@ -14,9 +14,11 @@ __all__ = ["Hands"]
 # Who waits so long for something while a reply is taken in gets one helper, for twice as long two, and so on.
 _HELP_FOR_EACH_S = 0.002
 _REMEMBERED = 8
-# Who is not back after so long is held up, and others go on. That is checked every so often.
+# Who is not back after so long is held up, and others go on. That is checked every so often, and the less often the
+# longer nobody was found so: whoever checks takes the interpreter from those who are busy.
 _HELD_UP_S = 0.01
 _CHECK_S = 0.02
+_RAREST_CHECK_S = 0.16
 _HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
@@ -26,6 +28,7 @@ class Hands:
     def __init__(self) -> None:
         self._busy: dict[int, float] = {}
         self._blocked_s = 0.0  # how long the latest replies took, beside the work of the processor
+        self._check_s = _CHECK_S
         self.check_at = inf
         """When an idle worker should see whether those who are busy are held up."""
 
@@ -52,8 +55,13 @@ class Hands:
         """Reckon when to check next."""
         if not is_needed and not self._busy:
             self.check_at = inf
-        elif self.check_at <= now or self.check_at == inf:
-            self.check_at = now + _CHECK_S
+        elif self.check_at <= now:
+            is_held_up = self._in_time(now) < len(self._busy)
+            self._check_s = _CHECK_S if is_held_up else min(2 * self._check_s, _RAREST_CHECK_S)
+            self.check_at = now + self._check_s
+        elif self.check_at == inf:
+            self._check_s = _CHECK_S
+            self.check_at = now + self._check_s
 
     def _in_time(self, now: float) -> int:
         in_time, not_before = 0, now - _HELD_UP_S

@@ -78,3 +78,20 @@ def test_it_is_checked_as_long_as_there_is_something_to_check() -> None:
     hands.put_down(1)
     hands.check(first, is_needed=False)
     assert hands.check_at == float("inf")
+
+
+def test_it_is_checked_the_less_often_the_longer_nobody_is_held_up() -> None:
+    hands = Hands()
+    hands.take_up(1, 0.0)
+    hands.check(0.0, is_needed=True)
+    pauses = []
+    for _ in range(6):
+        now = hands.check_at
+        hands.take_up(1, now)  # it has begun something new just now
+        hands.check(now, is_needed=True)
+        pauses.append(round(hands.check_at - now, 6))
+    assert pauses == [0.04, 0.08, 0.16, 0.16, 0.16, 0.16]
+
+    now = hands.check_at
+    hands.check(now, is_needed=True)  # it is at the same thing still
+    assert round(hands.check_at - now, 6) == 0.02
