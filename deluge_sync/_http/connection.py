@@ -26,6 +26,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context
 
+from deluge_sync._http.at_once import read_at_once
 from deluge_sync._http.leash import calling, shut_down
 from deluge_sync._http.reply import PlainReply, Reply
 from deluge_sync._http.resolver import Resolver
@@ -38,11 +39,13 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from deluge_sync._http.leash import Leash
+    from deluge_sync._http.message import HttpReply
     from deluge_sync._http.resolver import Address
 
 __all__ = ["LeashedAdapter"]
 
 _KEPT_CONNECTIONS = 2048
+_AT_ONCE_BYTES = 64 * 1024
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 _resolver = Resolver()
@@ -82,9 +85,15 @@ class LeashedConnection(HTTPConnection):
         self.sock.sendall(whole)
         leash.listen()
 
-    def hear(self, method: str) -> Reply:
-        """Read the reply as far as its headers."""
-        reply = Reply(self.sock, method=method)
+    def hear_first(self) -> bytes:
+        """Read what comes first of the reply; nothing where the connection was closed instead."""
+        data: bytes = self.sock.recv(_AT_ONCE_BYTES)
+        calling.leash.has_reply_begun = bool(data)
+        return data
+
+    def hear(self, method: str, begun: bytes = b"") -> Reply:
+        """Read the reply as far as its headers. `begun` is what has been read of it."""
+        reply = Reply(self.sock, method=method, begun=begun)
         try:
             reply.begin()
         except BaseException:
@@ -231,10 +240,23 @@ class LeashedPool(HTTPConnectionPool):
             connection.close()
             raise
 
-    def hear(self, connection: LeashedConnection, method: str) -> PlainReply:
+    def hear_at_once(self, connection: LeashedConnection, method: str) -> HttpReply | PlainReply:
+        """Read the reply to what was said: all of it where that comes in one piece, or as `hear` does."""
+        try:
+            data = connection.hear_first()
+        except BaseException:
+            connection.close()
+            raise
+        reply = read_at_once(data)
+        if reply is None or calling.leash.cut_reason is not None:
+            return self.hear(connection, method, data)
+        self._put_conn(connection)
+        return reply
+
+    def hear(self, connection: LeashedConnection, method: str, begun: bytes = b"") -> PlainReply:
         """Read the reply to what was said, as far as its headers; the second half of `ask`."""
         try:
-            reply = connection.hear(method)
+            reply = connection.hear(method, begun)
         except BaseException:
             connection.close()
             raise

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 from http.client import SWITCHING_PROTOCOLS, HTTPException, HTTPResponse, IncompleteRead, LineTooLong, UnknownProtocol
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -35,6 +36,12 @@ class Reply(HTTPResponse):
     """
 
     headers: dict[str, str]  # type: ignore[assignment]  # http.client has a mail message there
+
+    def __init__(self, sock: Any, *, method: str | None = None, begun: bytes = b"", **options: Any) -> None:
+        """`begun` is what has been read of it."""
+        super().__init__(sock, method=method, **options)
+        if begun:
+            self.fp = io.BufferedReader(_Resumed(begun, self.fp.detach()))
 
     def begin(self) -> None:
         """Read up to the body.
@@ -78,6 +85,28 @@ class Reply(HTTPResponse):
             self.length = 0
         is_open_ended = not self.chunked and self.length is None
         self.will_close = is_open_ended or self._check_close()  # type: ignore[attr-defined]  # the stubs leave it out
+
+
+class _Resumed(io.RawIOBase):
+    """A raw file of which the beginning has been read already."""
+
+    def __init__(self, begun: bytes, rest: io.RawIOBase) -> None:
+        self._begun = begun
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if not self._begun:
+            return self._rest.readinto(buffer)
+        taken, self._begun = self._begun[: len(buffer)], self._begun[len(buffer) :]
+        buffer[: len(taken)] = taken
+        return len(taken)
+
+    def close(self) -> None:
+        self._rest.close()
+        super().close()
 
 
 class PlainReply:

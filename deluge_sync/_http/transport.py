@@ -19,7 +19,7 @@ from deluge_sync._http.body import MAX_REPLY_BYTES, STREAM_TYPES, Consumer, rece
 from deluge_sync._http.connection import LeashedAdapter
 from deluge_sync._http.leash import Leash, Reaper, leashed
 from deluge_sync._http.message import HttpReply, HttpRequest
-from deluge_sync._http.trouble import broken_off, guarded, is_over
+from deluge_sync._http.trouble import broken_off, guarded, is_over, too_large
 from deluge_sync._secret import Secret
 from deluge_sync.errors import TransportError
 
@@ -171,13 +171,16 @@ class Transport:
         self,
         leash: Leash,
         consumer: Consumer | None,
-        opened: Callable[[], PlainReply | BaseHTTPResponse | TransportError],
+        opened: Callable[[], HttpReply | PlainReply | BaseHTTPResponse | TransportError],
     ) -> HttpReply | TransportError:
         with leashed(leash):
             try:
                 response = guarded(leash, opened)
                 if isinstance(response, TransportError):
                     return response
+                if isinstance(response, HttpReply):
+                    is_short = len(response.body) <= self._most_bytes
+                    return response if is_short else too_large(response.status, self._most_bytes)
                 return receive(response, leash, consumer, most_bytes=self._most_bytes)
             finally:
                 leash.take_back()
@@ -263,8 +266,11 @@ class Flight:
         self._pool.say(self._connection, self._request.method, self._head, self._request.body)
         return None
 
-    def _hear(self) -> PlainReply | BaseHTTPResponse | TransportError:
-        return self._problem or _final(self._pool.hear(self._connection, self._request.method).decoded())
+    def _hear(self) -> HttpReply | PlainReply | BaseHTTPResponse | TransportError:
+        if self._problem is not None:
+            return self._problem
+        reply = self._pool.hear_at_once(self._connection, self._request.method)
+        return reply if isinstance(reply, HttpReply) else _final(reply.decoded())
 
 
 def _likeness(request: HttpRequest) -> tuple[object, ...]:
