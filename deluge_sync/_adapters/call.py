@@ -48,6 +48,8 @@ class Extras:
     """Fields for the top of the request's JSON, in the place of ours; in the provider's own words."""
     wish: Wish | None = None
     """How the vectors shall be, where texts are to become some."""
+    written: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What adapters have written of it already: see `writing.write_once`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from deluge_sync._adapters.writing import (
     warn_once,
     write_body,
     write_headers,
+    write_once,
     write_tools,
 )
 from deluge_sync._http import HttpReply, HttpRequest
@@ -34,6 +35,7 @@ from deluge_sync.sdk import openai
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from deluge_sync._secret import Secret
     from deluge_sync.prompt import Part
 
 __all__ = ["build_request", "open_stream", "parse_reply"]
@@ -53,15 +55,22 @@ def build_request(call: Call) -> HttpRequest:
     """
     endpoint = openai.create_chat_completion
     body = write_body(call, endpoint, _fields, users_words=_USERS_WORDS)
-    return HttpRequest(endpoint.method, call.base_url + endpoint.path, write_headers(call, bearer_key(call)), body)
+    return HttpRequest(endpoint.method, call.base_url + endpoint.path, write_once(call, _headers), body)
+
+
+def _headers(call: Call) -> dict[str, str | Secret]:
+    return write_headers(call, bearer_key(call))
 
 
 def _fields(call: Call) -> dict[str, Any]:
+    return {**write_once(call, _beside_prompt), "messages": call.prompt.to_openai()}
+
+
+def _beside_prompt(call: Call) -> dict[str, Any]:
     if call.extras.cache_pattern is not None:
         warn_once(call.model.id, ["the prompt-caching pattern"])
     return {
         "model": call.model.name,
-        "messages": call.prompt.to_openai(),
         "service_tier": call.extras.service_tier,
         "tools": write_tools(call, partial(_own_tool, strict=call.params.strict_tools)),
         "response_format": response_format(call),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
@@ -20,7 +20,18 @@ if TYPE_CHECKING:
     from deluge_sync.sdk._base import Endpoint
     from deluge_sync.tool import MCPServer, Tool
 
-__all__ = ["bearer_key", "taken", "wanted_schema", "warn_once", "write_body", "write_headers", "write_tools"]
+__all__ = [
+    "bearer_key",
+    "taken",
+    "wanted_schema",
+    "warn_once",
+    "write_body",
+    "write_headers",
+    "write_once",
+    "write_tools",
+]
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +77,19 @@ def _typed_or_plain(
             raise ConfigError(f"the request cannot be written: {'.'.join(map(str, problem['loc']))}: {problem['msg']}")
     log.debug("%s that the typed request does not know are sent as they are", " or ".join(users_words))
     return to_json({name: value for name, value in fields.items() if value is not None})
+
+
+def write_once(call: Call, write: Callable[[Call], T]) -> T:
+    """What `write` makes of all that `call` says beside its prompt; nobody may change it.
+
+    Thousands of calls differ in their prompts only, so it is kept with what they share. By identity, because hashing a
+    model or its settings takes longer than writing them. Safe without a lock: at worst several threads write the same.
+    """
+    kept, key = call.extras.written, (write, id(call.model), id(call.params), id(call.api_key), call.is_streamed)
+    if key not in kept:
+        kept[key] = write(call), call.model, call.params, call.api_key  # kept alive, and their identities with them
+    written: T = kept[key][0]
+    return written
 
 
 def write_headers(call: Call, own: Mapping[str, str | Secret]) -> dict[str, str | Secret]:

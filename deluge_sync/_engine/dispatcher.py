@@ -52,6 +52,7 @@ HURRIED_JOIN_S = 0.5
 """How long to wait for busy workers after a Ctrl-C: whoever pressed it does not want to wait."""
 # Failures of a job from its third attempt on may be its own fault, and say little about the provider.
 _NEWS = 2
+_UNTOLD = Attempted(is_answered=None)
 
 
 Turn: TypeAlias = "Callable[[], Settle | None]"
@@ -229,7 +230,7 @@ class Dispatcher:
         if admitted is None:
             return None
         lease, period = admitted
-        attempted = Attempted(is_answered=None)
+        attempted = _UNTOLD
         try:
             flight = self._handler.launch(job) if self._flights.can_leave else None
             if flight is not None:
@@ -246,7 +247,7 @@ class Dispatcher:
     def _land(self, sent: Sent) -> Settle:
         """Take in the reply to a job that was launched."""
         began_at, cpu_at = monotonic(), thread_time()
-        attempted = Attempted(is_answered=None)
+        attempted = _UNTOLD
         try:
             with sent.lease:
                 attempted = self._handler.land(sent.job, sent.lease, sent.flight)
@@ -415,7 +416,7 @@ class Dispatcher:
             if lane.opens_at() <= now and self._sending < self.max_workers:
                 job = self._take(lane.next_to_lead(now), now)
                 return partial(self._handle, job, partial(self._carry_out, lane, job))
-            if overdue := self._overdue(lane, now):
+            if lane.overdue_at <= now and (overdue := self._overdue(lane, now)):
                 return overdue
         if self._flights.has_come and self._hands.may_help(now):
             sent = self._flights.next_that_came()
@@ -457,8 +458,6 @@ class Dispatcher:
 
     def _overdue(self, lane: Lane, now: float) -> Turn | None:
         """End the jobs that have waited too long for a provider that is down."""
-        if lane.overdue_at > now:
-            return None
         waits_until = {job: self._waits_until(lane, job, now) for job in lane.ready}
         jobs = [job for job, until in waits_until.items() if until <= now]
         lane.ready = deque(job for job, until in waits_until.items() if until > now)

@@ -58,9 +58,11 @@ class Finisher:
 
     def bill(self, job: Job, reply: ModelReply) -> None:
         """Count what a reply cost, whether it ends the job or is tried again."""
+        job.cost_usd = None
         if reply.usage is not None:
+            job.cost_usd = cost_usd(job.route.model, reply.usage, service_tier=reply.service_tier)
             self._tracker.billed(
-                cost_usd=cost_usd(job.route.model, reply.usage, service_tier=reply.service_tier),
+                cost_usd=job.cost_usd,
                 input_tokens=reply.usage.input_tokens,
                 output_tokens=reply.usage.output_tokens,
                 cache_read_tokens=reply.usage.cache_read_tokens,

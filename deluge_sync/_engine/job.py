@@ -65,7 +65,7 @@ class Job:
     `useless` are the routes that cannot answer this prompt. `listener`, if there is one, gets the answer in pieces as
     it arrives. `pending_id` is the provider's name for an answer that it works on in the background; `looks` were made
     for it since, through a limiter of their own. `filled` is the prompt with the contents that had to be fetched.
-    `claim` is the money held, or waited for, for its next or present request.
+    `claim` is the money held, or waited for, for its next or present request, `cost_usd` what the latest reply cost.
     `cache_key` stands for the question: jobs with the same one may share an answer. None: it shares none.
     Times are of the engine's clock. `future` gets the `APIResponse`; it never gets an exception from a provider.
     """
@@ -94,6 +94,7 @@ class Job:
     is_cancelled: bool = False
     cache_key: str | None = None
     claim: Claim | None = None
+    cost_usd: float | None = None
 
     @property
     def sendable(self) -> Conversation:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from deluge_sync._adapters.mcp_servers import secrets_of
 from deluge_sync._engine.parsed import parsed_answer
-from deluge_sync.models.pricing import cost_usd
 from deluge_sync.prompt.parts import copy_json
 from deluge_sync.response import APIResponse
 
@@ -24,9 +23,11 @@ _values_of = attrgetter(*(field.name for field in fields(APIResponse)))
 
 
 def answer_response(job: Job, reply: ModelReply, *, reason: str | None, latency_s: float | None) -> APIResponse:
-    """The response to a job that the model answered. A refusal is an error that keeps what the model said."""
+    """The response to a job that the model answered. A refusal is an error that keeps what the model said.
+
+    What it cost was reckoned when it was billed.
+    """
     usage, failure = reply.usage, reply.failure
-    cost = cost_usd(job.route.model, usage, service_tier=reply.service_tier) if usage is not None else None
     return APIResponse(
         id=job.id,
         model_internal=job.route.model.id,
@@ -42,7 +43,7 @@ def answer_response(job: Job, reply: ModelReply, *, reason: str | None, latency_
         model_external=reply.model_external,
         logprobs=reply.logprobs,
         finish_reason=reply.finish_reason,
-        cost=cost,
+        cost=job.cost_usd,
         cache_hit=usage is not None and usage.has_cache_hit,
         retry_with_different_model=failure is not None and failure.traits.other_model_may_help,
         give_up_if_no_other_models=failure is not None and not failure.traits.same_model_may_help,

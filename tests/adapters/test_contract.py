@@ -7,6 +7,7 @@ import copy
 import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from pydantic import BaseModel
 
 from deluge_sync._adapters.call import ModelReply
 from deluge_sync._adapters.failure import Failure, FailureKind
+from deluge_sync._secret import Secret
+from deluge_sync.config import SamplingParams
 from deluge_sync.deltas import ThinkingDelta, ToolCallDelta
 from deluge_sync.errors import ConfigError
 from deluge_sync.prompt import Conversation, Image, Message, Text, ToolCall
@@ -180,6 +183,38 @@ def test_an_extra_header_takes_the_place_of_ours_whatever_its_case(adapter_case:
     assert [(key, value.reveal()) for key, value in headers.items() if key.lower() == name.lower()] == [
         (name.upper(), "mine")
     ]
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "prompt": {"prompt": Conversation.user("Something else")},
+    "sampling": {"params": SamplingParams(temperature=1.0, top_p=0.5, max_new_tokens=7)},
+    "key": {"api_key": Secret("sk-another-key")},
+    "no key": {"api_key": None},
+    "streamed": {"is_streamed": True},
+}
+
+
+@pytest.mark.parametrize("changed", [*CHANGES, "model", "extras"])
+def test_what_was_written_for_one_call_is_in_no_other(adapter_case: Any, changed: str) -> None:
+    """Calls share what they say beside their prompts, and may have it written once."""
+    call = adapter_case.call(tools=[], headers={"x-a": "b"})
+    apart: dict[str, dict[str, Any]] = {
+        "model": {"model": replace(call.model, name="another-model")},
+        "extras": {"extras": replace(call.extras, headers={"x-a": "c"}, body={"seed": 7})},
+    }
+    other = replace(call, **{**CHANGES, **apart}[changed])
+    alone = replace(other, extras=replace(other.extras))
+
+    for _ in range(2):
+        adapter_case.adapter.build_request(call)
+        request, expected = map(adapter_case.adapter.build_request, (other, alone))
+        assert revealed(request) == revealed(expected)
+    assert revealed(request) != revealed(adapter_case.adapter.build_request(call))
+
+
+def revealed(request: Any) -> tuple[object, ...]:
+    headers = {name: value.reveal() if isinstance(value, Secret) else value for name, value in request.headers.items()}
+    return request.method, request.url, headers, request.body
 
 
 def test_refused_sampling_is_warned_of_once_a_model_however_many_threads(

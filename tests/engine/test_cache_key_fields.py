@@ -139,6 +139,7 @@ SHAPES_NO_ANSWER = {
         "service_tier",
         "background",
         "wish",  # of texts that become numbers, which are stored in another way
+        "written",  # what follows from all others
     },
 }
 

@@ -107,7 +107,7 @@ def _own_fields(message: Message) -> dict[str, Any]:
 
 
 def _own(extra: Mapping[str, Any] | None) -> dict[str, Any]:
-    return cast("dict[str, Any]", copy_json((extra or {}).get(DIALECT, {})))
+    return dict(copy_json(extra[DIALECT])) if extra and DIALECT in extra else {}
 
 
 def _split_refusal(parts: list[Part]) -> tuple[list[Part], Refusal | None]:
