@@ -65,7 +65,13 @@ class LoopMaker:
                 return _refused(engine, position, error)
 
         feed = Feed[Outcome](
-            conversations, prepare, self._client._agents.start, _stop_all, window=_WINDOW, is_answer=has_paid_round
+            conversations,
+            prepare,
+            self._client._agents.start,
+            _stop_all,
+            window=_WINDOW,
+            needs_all=True,
+            is_answer=has_paid_round,
         )
         return Collect(feed, self._client._display(0, show=show_progress), length_of(conversations))
 

@@ -189,6 +189,7 @@ class NumbersCall:
             asked.engine.start,
             asked.engine.cancel,
             window=_WINDOW_PER_WORKER * asked.workers,
+            needs_all=True,
             on_response=self._keep,
         )
         if self._is_stopped:  # looked at after the feed can be found: `stop` sets the flag first, and stops it then
