@@ -6,6 +6,7 @@ which gives it up for microseconds only: both pay for every try.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from math import inf
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
@@ -50,9 +51,12 @@ class Gathered(Generic[T]):
                 continue
 
     def _gather(self, count: int, within_s: float) -> None:
+        with suppress(Empty):
+            while True:  # what was rung twice by workers that came at once
+                self._bell.get_nowait()
         self._wanted = count
         try:
-            if self._items.qsize() < count:  # looked at after it can be seen what is wanted
+            if not self:  # looked at after it can be seen what is wanted
                 self._bell.get(timeout=within_s)
         except Empty:
             pass

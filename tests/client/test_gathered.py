@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from math import inf
+from time import monotonic
 
 import pytest
 
 from deluge_sync.client.gathered import Gathered
 
 Take = Callable[..., Future[object]]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    give_up_at = monotonic() + 10
+    while not condition():
+        assert monotonic() < give_up_at
 
 
 @pytest.fixture
@@ -25,8 +32,7 @@ def take(gathered: Gathered[object]) -> Iterator[Take]:
 
         def start(count: int, *, within_s: float) -> Future[object]:
             taking = threads.submit(gathered.take, count, within_s=within_s)
-            while gathered._wanted == inf:
-                pass
+            wait_until(lambda: gathered._wanted < inf)
             return taking
 
         yield start
@@ -62,8 +68,7 @@ def test_who_has_waited_long_enough_takes_what_there_is(gathered: Gathered[objec
 
 def test_who_has_waited_in_vain_is_woken_by_the_first(gathered: Gathered[object], take: Take) -> None:
     taking = take(3, within_s=0.01)
-    while gathered._wanted < inf:
-        pass
+    wait_until(lambda: gathered._wanted == inf)
     gathered.put("a")
     assert taking.result(10) == "a"
 
@@ -82,3 +87,17 @@ def test_nothing_is_lost_however_many_put_at_once(gathered: Gathered[object]) ->
         assert all(put.exception() is None for put in putting)
     assert sorted(map(int, map(str, taken))) == list(range(5_000))
     assert not gathered
+
+
+def test_a_bell_that_was_rung_twice_wakes_nobody_later(
+    gathered: Gathered[object], take: Take, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deluge_sync.client.gathered._SIGNAL_CHECK_S", 60)
+    gathered._bell.put(None)
+    gathered._bell.put(None)
+    taking = take(2, within_s=60)
+    gathered.put("a")
+    with pytest.raises(TimeoutError):
+        taking.result(0.1)
+    gathered.put("b")
+    assert taking.result(10) == "a"
