@@ -104,7 +104,8 @@ class APIResponse:
         error_message: why, in a sentence to read.
         usage: None when the provider told nothing.
         content: the assistant's message; may be there on an error too, when part of an answer came.
-        cost: US dollars; None when a price is unknown, which is not the same as 0.
+        cost: US dollars, of every reply that was billed: those included that were tried again, whose tokens are not in
+            `usage`. None when a price is unknown, which is not the same as 0, and when nothing was billed.
         cache_hit: the provider's prompt cache had a part of the prompt.
         local_cache_hit: the answer is from the client's own cache, so nothing was sent or paid.
         attempts: HTTP requests sent for it.

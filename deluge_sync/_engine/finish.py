@@ -58,11 +58,11 @@ class Finisher:
 
     def bill(self, job: Job, reply: ModelReply) -> None:
         """Count what a reply cost, whether it ends the job or is tried again."""
-        job.cost_usd = None
         if reply.usage is not None:
-            job.cost_usd = cost_usd(job.route.model, reply.usage, service_tier=reply.service_tier)
+            cost = cost_usd(job.route.model, reply.usage, service_tier=reply.service_tier)
+            job.costs_usd.append(cost)
             self._tracker.billed(
-                cost_usd=job.cost_usd,
+                cost_usd=cost,
                 input_tokens=reply.usage.input_tokens,
                 output_tokens=reply.usage.output_tokens,
                 cache_read_tokens=reply.usage.cache_read_tokens,

@@ -65,7 +65,8 @@ class Job:
     `useless` are the routes that cannot answer this prompt. `listener`, if there is one, gets the answer in pieces as
     it arrives. `pending_id` is the provider's name for an answer that it works on in the background; `looks` were made
     for it since, through a limiter of their own. `filled` is the prompt with the contents that had to be fetched.
-    `claim` is the money held, or waited for, for its next or present request, `cost_usd` what the latest reply cost.
+    `claim` is the money held, or waited for, for its next or present request; `costs_usd` what each reply cost,
+    None where its price is unknown.
     `cache_key` stands for the question: jobs with the same one may share an answer. None: it shares none.
     Times are of the engine's clock. `future` gets the `APIResponse`; it never gets an exception from a provider.
     """
@@ -94,7 +95,13 @@ class Job:
     is_cancelled: bool = False
     cache_key: str | None = None
     claim: Claim | None = None
-    cost_usd: float | None = None
+    costs_usd: list[float | None] = field(default_factory=list)
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What all replies cost that were billed; None where a price is unknown, and where nothing was billed."""
+        known = [cost for cost in self.costs_usd if cost is not None]
+        return sum(known) if known and len(known) == len(self.costs_usd) else None
 
     @property
     def sendable(self) -> Conversation:

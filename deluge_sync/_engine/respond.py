@@ -25,7 +25,7 @@ _values_of = attrgetter(*(field.name for field in fields(APIResponse)))
 def answer_response(job: Job, reply: ModelReply, *, reason: str | None, latency_s: float | None) -> APIResponse:
     """The response to a job that the model answered. A refusal is an error that keeps what the model said.
 
-    What it cost was reckoned when it was billed.
+    What it cost, with all replies before it that were billed, was reckoned then.
     """
     usage, failure = reply.usage, reply.failure
     return APIResponse(
@@ -67,6 +67,7 @@ def failure_response(job: Job, failure: Failure, *, reason: str | None, latency_
         is_error=True,
         error_message=_message(job, failure, reason),
         error_kind=failure.kind.value,
+        cost=job.cost_usd,
         retry_with_different_model=traits.other_model_may_help,
         give_up_if_no_other_models=not traits.same_model_may_help,
         attempts=job.sent,

@@ -82,7 +82,7 @@ def summary(last: APIResponse, rounds: Sequence[Round], *, latency_s: float | No
 
 
 def _cost(rounds: Sequence[Round]) -> float | None:
-    """What failed without a word of usage cost nothing that we know of, as everywhere."""
-    costs = [each.cost for each in rounds if not each.is_error or each.usage is not None]
+    """What failed without a word of usage or cost was not billed as far as we know, as everywhere."""
+    costs = [each.cost for each in rounds if not each.is_error or each.usage is not None or each.cost is not None]
     known = [cost for cost in costs if cost is not None]
     return sum(known) if known and len(known) == len(costs) else None

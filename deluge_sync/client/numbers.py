@@ -226,7 +226,7 @@ class NumbersCall:
         if position in self._taken:
             return None
         self._taken.add(position)
-        if response.usage is not None or not response.is_error:
+        if response.usage is not None or response.cost is not None or not response.is_error:
             found.add_bill(response)
         if response.is_error:
             return Refused(batch, response.error_kind or "", response.error_message or "")

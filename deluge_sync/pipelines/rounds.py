@@ -97,7 +97,7 @@ class Rounds:
         return Extracted(self._values, errors=self._complaints, responses=responses, usage=self._usage, cost=self._cost)
 
     def _add_bill(self, response: APIResponse) -> None:
-        if response.is_error and response.usage is None:
+        if response.is_error and response.usage is None and response.cost is None:
             return
         if not response.local_cache_hit:
             total, usage = self._usage, response.usage

@@ -48,6 +48,7 @@ def test_what_follows_from_an_answer(response: APIResponse, step: object) -> Non
         ([PAID, replace(PAID, is_error=True)], 0.5),
         ([FAILED], None),
         ([replace(PAID, cost=0.0)], 0.0),
+        ([PAID, replace(PAID, is_error=True, usage=None, cost=1.0)], (PAID.cost or 0.0) + 1.0),
     ],
 )
 def test_a_cost_that_is_unknown_is_not_taken_for_zero(rounds: list[Round], cost: float | None) -> None:

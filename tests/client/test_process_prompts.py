@@ -103,6 +103,20 @@ def test_a_permanent_error_is_sent_once(fake_provider_factory: Factory, connect:
     assert len(provider.ledger) == 1
 
 
+@pytest.mark.parametrize("last", [Reply.text("at last"), Reply.error(400)], ids=["answered", "failed"])
+def test_replies_that_were_paid_for_and_tried_again_are_in_the_cost(
+    last: Reply, fake_provider_factory: Factory, connect: Connect
+) -> None:
+    provider = fake_provider_factory(script=[Reply.empty_choices(), Reply.empty_choices(), last])
+    client = connect(provider)
+
+    [response] = client.process_prompts_sync(["x"], show_progress=False)
+
+    assert response.attempts == 3
+    assert response.cost
+    assert response.cost == client.tracker.snapshot().cost_usd  # which counts each reply
+
+
 def test_a_passing_error_is_tried_again(fake_provider_factory: Factory, connect: Connect) -> None:
     provider = fake_provider_factory(script=[Reply.error(500), Reply.truncated(), Reply.half_json(), None])
 
