@@ -157,14 +157,6 @@ def test_what_tools_gave_is_needed_and_what_the_model_said_is_not() -> None:
     assert needs_fetch(conversation, "bedrock") == [shown]
 
 
-def test_looking_whether_a_prompt_needs_something_costs_next_to_nothing(own_time: Callable[[], float]) -> None:
-    conversation = Conversation.system("Be brief.").user("Hello, how are you?").ai("Fine.").user("Good.")
-    started = own_time()
-    for _ in range(10_000):
-        needs_fetch(conversation, "openai")
-    assert own_time() - started < 0.5
-
-
 # --- filling
 
 
